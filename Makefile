@@ -1,0 +1,71 @@
+# What a person runs. Every target sets up what it needs in .venv and is quick when that is already there.
+#
+#   make quickstart   install, apply examples/quickstart on this machine, print its outputs
+#   make test         all tests
+#   make check        format, lint, types, layers, freshness of schemas/
+#   make bench        the benchmarks
+#   make docs         regenerate what is generated (schemas/)
+#   make clean        destroy the quickstart's processes and data, remove .venv and caches
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+PYTEST_ARGS ?=
+QUICKSTART := examples/quickstart
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart quickstart-destroy test check format bench docs clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/pip.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit("mlinfra needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/local.stamp: $(VENV)/pip.stamp pyproject.toml constraints.txt
+	$(PIP) --editable '.[local]' scikit-learn
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/local.stamp
+	$(PIP) --group dev
+	@touch $@
+
+quickstart: $(VENV)/local.stamp
+	cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra apply --yes
+	@echo
+	@cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra output
+	@echo
+	@echo "It keeps running. Next: $(QUICKSTART)/README.md; make quickstart-destroy removes it."
+
+quickstart-destroy: $(VENV)/local.stamp
+	cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra destroy --yes
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_schemas.py
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp
+	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+docs: $(VENV)/local.stamp
+	$(BIN)/mlinfra schema --write schemas
+
+clean:
+	@if [ -x $(BIN)/mlinfra ] && [ -d $(QUICKSTART)/.mlinfra ]; then \
+		cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra destroy --yes; fi
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

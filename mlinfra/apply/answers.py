@@ -1,0 +1,79 @@
+"""What a provider answered: checked against what was asked, and turned into what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlinfra.graph.edges import needs_of
+from mlinfra.model.component import Lifecycle
+from mlinfra.model.resource import Observed, Resource, ResourceState
+from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.values import Map, Value, is_known
+from mlinfra.provider.calls import BrokenContract
+from mlinfra.state.compare import cloak, differences
+from mlinfra.state.sealing import Sealer, veil
+
+_FREE = Attribute()
+
+
+def broken_promises(schema: Schema, desired: Map, answer: object, sealer: Sealer) -> str:
+    """What is wrong with the answer, as a sentence; ``""`` when it keeps the contract: an id, plain known values, every
+    input as asked for, every prediction as predicted."""
+    if not isinstance(answer, Observed) or not answer.id:
+        return f"answered {answer!r} instead of an object with an id"
+    if not is_known(answer.attributes):
+        return "answered with values that are not known"
+    expected = {k: v for k, v in desired.items() if k in answer.attributes and not schema.attributes.get(k, _FREE).write_only}
+    predicted = schema.predict(desired) if schema.predict else {}
+    expected.update({k: v for k, v in predicted.items() if k not in desired and is_known(v)})
+    observed = cloak(answer.attributes, desired)
+    wrong = differences(schema, observed, expected, sealer)
+    if not wrong:
+        return ""
+    first = wrong[0]
+    shown = "another value" if first.sensitive else f"{first.before!r} where {first.after!r} was planned"
+    return f"answered {'.'.join(map(str, first.path))} = {shown}"
+
+
+def attributes_of(schema: Schema, desired: Map, answer: Observed) -> Map:
+    """The object's attributes for use in memory: inputs that were not read back, everything observed, secrets wrapped."""
+    observed = cloak(answer.attributes, desired)
+    return veil(Map({**desired, **observed}), schema)
+
+
+def to_record(
+    resource: Resource,
+    schema: Schema,
+    attributes: Map,
+    id: str,
+    sealer: Sealer,
+    *,
+    triggers: Value = (),
+    version: int,
+    known: Mapping[tuple[str, str], ResourceState],
+    tainted: bool = False,
+) -> ResourceState:
+    """The record of an object that stands. Dependencies that are not recorded themselves (look-ups) are left out."""
+    lifecycle: Lifecycle = resource.lifecycle
+    return ResourceState(
+        address=resource.address,
+        type=resource.type,
+        provider=resource.provider,
+        id=id,
+        attributes=sealer.seal_attributes(attributes, schema),
+        inputs=tuple(resource.attributes),
+        dependencies=tuple([a for a in needs_of(resource) if (a, "") in known]),
+        schema_version=schema.version,
+        tainted=tainted,
+        protect=lifecycle.protect,
+        create_first=lifecycle.create_first is True,
+        component=resource.component,
+        kind=resource.kind,
+        version=version,
+        replace_when=sealer.seal(triggers),
+    )
+
+
+def refuse(provider: str, complaint: str) -> BrokenContract:
+    """The failure that names the provider which broke its contract."""
+    return BrokenContract(complaint, hint=f"this is a bug in the provider {provider!r}, please report it")

@@ -1,0 +1,333 @@
+"""The operations of a step: create, update, delete, import, forget. Each journals an intent, asks the provider, records.
+
+A failure that leaves open whether the cloud did it (a timeout, a lost connection) leaves the intent open: the next run
+looks it up. A definite refusal closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from mlinfra.apply.answers import attributes_of, broken_promises, refuse, to_record
+from mlinfra.apply.live import Live
+from mlinfra.model.change import Action, AttributeChange, Change
+from mlinfra.model.events import Sink, StepProgress, StepRetry
+from mlinfra.model.plan import Operation, Plan
+from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
+from mlinfra.model.schema import Schema
+from mlinfra.model.values import Map, Value, is_known, leaves, path_text
+from mlinfra.provider.calls import BrokenContract, call
+from mlinfra.provider.connections import Bound, Connections
+from mlinfra.provider.contract import Adopts, Finds, Succeeds
+from mlinfra.provider.failures import Conflict, Failure, Invalid, NotFound, Throttled, Timeout, Transient
+from mlinfra.provider.progress import listening
+from mlinfra.state.compare import differences, ignored
+from mlinfra.state.entries import Close, Depose, Drop, Entry, Intent, Record
+from mlinfra.state.session import Session
+
+_OPEN_ENDED = (Timeout, Transient, Throttled, Conflict, BrokenContract)
+"""Failures after which the cloud may have done it all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``unchanged``: nothing had to be done."""
+
+    id: str = ""
+    unchanged: bool = False
+
+
+class Operations:
+    """Performs single steps of one plan."""
+
+    def __init__(self, plan: Plan, session: Session, connections: Connections, live: Live, sink: Sink) -> None:
+        self.plan = plan
+        self.session = session
+        self.connections = connections
+        self.live = live
+        self.sink = sink
+        self._cut_off: set[int] = set()
+        self._deposed: dict[int, str] = {}
+
+    def schema(self, type_name: str) -> Schema:
+        return self.connections.registry.type(type_name).schema
+
+    async def perform(self, index: int) -> Result:
+        """Perform step ``index``. Raises Failure when it fails; MlinfraError when the state cannot be written any more."""
+        step = self.plan.steps[index]
+        change = self.plan.changes[step.change]
+        with listening(lambda message: self.sink(StepProgress(step=index, address=change.address, message=message))):
+            match step.operation:
+                case Operation.CREATE:
+                    return await self._create(index, step.change, change)
+                case Operation.UPDATE:
+                    return await self._update(index, change)
+                case Operation.DELETE:
+                    return await self._delete(index, step.change, change)
+                case Operation.IMPORT:
+                    return await self._import(index, change)
+                case Operation.FORGET:
+                    await self.session.append(Drop(address=change.address))
+                    return Result()
+                case Operation.READ:
+                    return Result(unchanged=True)
+
+    async def _create(self, index: int, number: int, change: Change) -> Result:
+        address = change.address
+        if number in self._cut_off:
+            return Result(unchanged=True)
+        resource = self.plan.resources[address]
+        bound = await self.connections.bind(resource.type, resource.provider)
+        kind = bound.type
+        wanted, triggers = await self._wanted(resource)
+        old = self.session.ledger.resources.get((address, ""))
+        if (
+            change.action is Action.REPLACE
+            and change.create_first
+            and self._same_after_all(change, resource, kind.schema, wanted)
+        ):
+            self._cut_off.add(number)
+            return Result(old.id if old else "", unchanged=True)
+        op = uuid.uuid4().hex
+        prepared = self._record(resource, kind.schema, wanted, "", triggers, before=old if change.create_first else None)
+        opening: list[Entry] = []
+        if change.action is Action.REPLACE and change.create_first and old is not None:
+            self._deposed[number] = op[:8]
+            opening.append(Depose(address=address, key=op[:8]))
+        if not kind.schema.virtual:
+            opening.append(Intent(op=op, operation="create", address=address, resource=prepared))
+        if opening:
+            await self.session.append(*opening)
+        desired = self._desired(resource, wanted)
+        succeeds = kind if isinstance(kind, Succeeds) and number in self._deposed and old is not None else None
+
+        async def act() -> Observed:
+            if succeeds is not None and old is not None:
+                return await succeeds.succeed(bound.client, self._seen(old), desired, op)
+            return await kind.create(bound.client, desired, op)
+
+        async def already() -> Observed | None:
+            return await kind.find(bound.client, desired, op) if isinstance(kind, Finds) else None
+
+        try:
+            answer = await self._call(index, bound, resource, act, already)
+        except Failure as failure:
+            await self._create_failed(failure, number, resource, kind.schema, wanted, op, old)
+            raise
+        return await self._made(resource, kind.schema, wanted, triggers, answer, op, before=old)
+
+    async def _create_failed(
+        self, failure: Failure, number: int, resource: Resource, schema: Schema, wanted: Map, op: str, old: ResourceState | None
+    ) -> None:
+        """Record what a failed create left: a tainted half, or nothing (then the deposed old object is current again)."""
+        if failure.partial is not None:
+            attributes = attributes_of(schema, wanted, failure.partial)
+            half = self._record(resource, schema, attributes, failure.partial.id, (), before=old, tainted=True)
+            await self.session.append(Record(resource=half, op=op))
+        elif not isinstance(failure, _OPEN_ENDED):
+            closing: list[Entry] = [Close(op=op)]
+            key = self._deposed.pop(number, "")
+            if key and old is not None:
+                closing += [Drop(address=resource.address, deposed=key), Record(resource=replace(old, version=old.version + 2))]
+            await self.session.append(*closing)
+
+    async def _update(self, index: int, change: Change) -> Result:
+        address = change.address
+        resource = self.plan.resources[address]
+        bound = await self.connections.bind(resource.type, resource.provider)
+        schema = bound.type.schema
+        current = self.session.ledger.resources[(address, "")]
+        recorded = self._seen(current)
+        wanted, triggers = await self._wanted(resource)
+        if resource.lifecycle.ignore_changes:
+            ignore = resource.lifecycle.ignore_changes
+            wanted = Map({k: recorded.attributes.get(k, v) if ignored((k,), ignore) else v for k, v in wanted.items()})
+        found = self._differences(schema, recorded, wanted, resource)
+        if not found:
+            return await self._unchanged(resource, schema, recorded, triggers, current)
+        planned = {a.path[0] for a in change.attributes}
+        forced = [a for a in found if a.forces_replacement and a.path[0] not in planned]
+        if forced:
+            raise Invalid(
+                f"{path_text(forced[0].path)} turned out to need a replacement, which this plan does not contain",
+                hint="run plan and apply again",
+            )
+        op = uuid.uuid4().hex
+        if not schema.virtual:
+            await self.session.append(Intent(op=op, operation="update", address=address, resource=current))
+        desired = self._desired(resource, wanted)
+        try:
+            answer = await self._call(index, bound, resource, lambda: bound.type.update(bound.client, recorded, desired))
+        except Failure as failure:
+            if failure.partial is not None:
+                attributes = attributes_of(schema, wanted, failure.partial)
+                half = self._record(resource, schema, attributes, failure.partial.id, triggers, before=current)
+                await self.session.append(Record(resource=half, op=op))
+            elif not isinstance(failure, _OPEN_ENDED) and not schema.virtual:
+                await self.session.append(Close(op=op))
+            raise
+        return await self._made(resource, schema, wanted, triggers, answer, op, before=current)
+
+    async def _unchanged(
+        self, resource: Resource, schema: Schema, recorded: ResourceState, triggers: Value, current: ResourceState
+    ) -> Result:
+        """Nothing to do in the world; what the spec says beside the attributes is noted."""
+        self.live.set(resource.address, recorded.attributes)
+        noted = self._record(resource, schema, recorded.attributes, recorded.id, triggers, before=current)
+        await self.session.append(Record(resource=noted))
+        return Result(recorded.id, unchanged=True)
+
+    async def _delete(self, index: int, number: int, change: Change) -> Result:
+        if number in self._cut_off:
+            return Result(unchanged=True)
+        if change.action is Action.REPLACE and not change.create_first and change.may_be_noop:
+            resource = self.plan.resources[change.address]
+            wanted = self.live.resolve(resource.attributes)
+            if is_known(wanted) and self._same_after_all(change, resource, self.schema(resource.type), wanted):
+                self._cut_off.add(number)
+                return Result(change.address, unchanged=True)
+        deposed = change.deposed or self._deposed.get(number, "")
+        recorded = self.session.ledger.resources.get((change.address, deposed))
+        if recorded is None:
+            return Result(unchanged=True)
+        bound = await self.connections.bind(recorded.type, recorded.provider)
+        op = uuid.uuid4().hex
+        virtual = bound.type.schema.virtual
+        if not virtual:
+            await self.session.append(Intent(op=op, operation="delete", address=change.address, resource=recorded))
+        seen = self._seen(recorded)
+        try:
+            await self._call(index, bound, None, lambda: _nothing(bound.type.delete(bound.client, seen)))
+        except NotFound:
+            pass
+        except Failure as failure:
+            if not isinstance(failure, _OPEN_ENDED) and not virtual:
+                await self.session.append(Close(op=op))
+            raise
+        await self.session.append(Drop(address=change.address, deposed=deposed, op=op))
+        return Result(recorded.id)
+
+    async def _import(self, index: int, change: Change) -> Result:
+        resource = self.plan.resources[change.address]
+        bound = await self.connections.bind(resource.type, resource.provider)
+        kind = bound.type
+        if not isinstance(kind, Adopts):
+            raise Invalid(f"a {resource.type} cannot be imported")
+        found = await self._call(index, bound, resource, lambda: kind.adopt(bound.client, change.import_id))
+        if found is None:
+            raise NotFound(f"there is no {resource.type} with the id {change.import_id!r} any more")
+        _, triggers = await self._wanted(resource)
+        return await self._made(resource, kind.schema, Map(), triggers, found, "", before=None)
+
+    async def _made(
+        self,
+        resource: Resource,
+        schema: Schema,
+        wanted: Map,
+        triggers: Value,
+        answer: Observed,
+        op: str,
+        *,
+        before: ResourceState | None,
+    ) -> Result:
+        """Record what stands, then complain if it is not what was asked for."""
+        complaint = broken_promises(schema, wanted, answer, self.session.sealer)
+        if not isinstance(answer, Observed):
+            raise refuse(resource.provider, complaint)
+        attributes = attributes_of(schema, wanted, answer)
+        self.live.set(resource.address, attributes)
+        record = self._record(resource, schema, attributes, answer.id, triggers, before=before)
+        await self.session.append(Record(resource=record, op=op))
+        if complaint:
+            raise refuse(resource.provider, complaint)
+        return Result(answer.id)
+
+    def _record(
+        self, resource: Resource, schema: Schema, attributes: Map, id: str, triggers: Value, *,
+        before: ResourceState | None, tainted: bool = False,
+    ) -> ResourceState:  # fmt: skip
+        ledger = self.session.ledger
+        # a fresh object starts above every number that its address ever had: a plan that saw an earlier one is stale
+        version = before.version + 1 if before else ledger.serial + 1
+        return to_record(
+            resource, schema, attributes, id, self.session.sealer,
+            triggers=triggers, version=version, known=ledger.resources, tainted=tainted,
+        )  # fmt: skip
+
+    def _seen(self, recorded: ResourceState) -> ResourceState:
+        """The record with the values that refresh saw, secrets in memory included."""
+        seen = self.plan.prior.get(recorded.key)
+        return replace(recorded, attributes=seen.attributes, id=seen.id) if seen is not None else recorded
+
+    def _differences(
+        self, schema: Schema, recorded: ResourceState, wanted: Map, resource: Resource
+    ) -> tuple[AttributeChange, ...]:
+        predicted = schema.predict(wanted) if schema.predict else {}
+        everything = {**{k: v for k, v in predicted.items() if k not in wanted}, **wanted}
+        return differences(
+            schema, recorded.attributes, everything, self.session.sealer,
+            inputs_before=recorded.inputs, ignore=resource.lifecycle.ignore_changes,
+        )  # fmt: skip
+
+    def _same_after_all(self, change: Change, resource: Resource, schema: Schema, wanted: Map) -> bool:
+        current = self.session.ledger.resources.get((change.address, ""))
+        if not change.may_be_noop or current is None or not is_known(wanted):
+            return False
+        return not self._differences(schema, self._seen(current), wanted, resource)
+
+    async def _wanted(self, resource: Resource) -> tuple[Map, Value]:
+        """The wanted attributes and replace_when values, everything known. Secrets that are not in memory are read again."""
+        wanted = self.live.resolve(resource.attributes)
+        if self.live.needs_reading:
+            await self._read_again()
+            wanted = self.live.resolve(resource.attributes)
+        unknown = [path for path, leaf in leaves(wanted) if not is_known(leaf)]
+        if unknown:
+            raise Invalid(
+                f"{path_text(unknown[0])} is still not known: what it refers to has not been made or has no such attribute",
+                path=unknown[0],
+            )
+        return wanted, self.live.resolve(resource.lifecycle.replace_when)
+
+    async def _read_again(self) -> None:
+        for address in sorted(self.live.needs_reading):
+            recorded = self.session.ledger.resources.get((address, ""))
+            if recorded is not None:
+                bound = await self.connections.bind(recorded.type, recorded.provider)
+                found = await call(lambda b=bound, r=recorded: b.type.read(b.client, r), bound.limiter, provider=bound.provider)  # type: ignore[misc]
+                if found is not None:
+                    self.live.set(address, attributes_of(bound.type.schema, recorded.attributes, found))
+        self.live.needs_reading.clear()
+
+    @staticmethod
+    def _desired(resource: Resource, wanted: Map) -> Desired:
+        return Desired(address=resource.address, type=resource.type, attributes=wanted, timeout=resource.lifecycle.timeout)
+
+    async def _call(
+        self, index: int, bound: Bound, resource: Resource | None, act: Callable[[], Awaitable[Observed | None]],
+        already: Callable[[], Awaitable[Observed | None]] | None = None,
+    ) -> Observed:  # fmt: skip
+        if bound.type.schema.virtual:
+            answer = await act()
+            return answer  # type: ignore[return-value]
+        address = self.plan.changes[self.plan.steps[index].change].address
+
+        def retried(attempt: int, wait: float, reason: str) -> None:
+            self.sink(StepRetry(step=index, address=address, attempt=attempt, wait=wait, reason=reason))
+
+        work = call(act, bound.limiter, provider=bound.provider, retried=retried, before_retry=already)
+        timeout = resource.lifecycle.timeout if resource else None
+        try:
+            found = await asyncio.wait_for(work, timeout) if timeout else await work
+        except TimeoutError:
+            raise Timeout(
+                f"it took longer than {timeout:.0f} s", hint="raise lifecycle.timeout if it only needs more time"
+            ) from None
+        return found  # type: ignore[return-value]
+
+
+async def _nothing(work: Awaitable[None]) -> None:
+    await work

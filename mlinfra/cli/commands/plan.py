@@ -1,0 +1,56 @@
+"""``mlinfra plan``: show what apply would change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from mlinfra.cli.carry_out import make_plan, show_plan
+from mlinfra.cli.render_json import dumps, plan_json
+from mlinfra.cli.session import Session, common, engine_options
+
+Mode = Literal["normal", "destroy", "refresh_only"]
+
+
+@click.command("plan")
+@common
+@engine_options
+@click.option("--destroy", is_flag=True, help="Plan to destroy everything.")
+@click.option("--refresh-only", is_flag=True, help="Only look at what was changed outside of mlinfra.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for: mlinfra apply FILE"
+)
+@click.option("--json-into", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan as JSON too.")
+def command(
+    session: Session,
+    destroy: bool,
+    refresh_only: bool,
+    detailed_exitcode: bool,
+    out: Path | None,
+    json_into: Path | None,
+    no_refresh: bool,
+    **engine: Any,
+) -> int:
+    """Show what apply would change, attribute by attribute, and what it puts at risk. Changes nothing.
+
+    Exit codes: 0 done, 1 error, 2 there are changes (only with --detailed-exitcode).
+    """
+    from mlinfra import workflow
+
+    if destroy and refresh_only:
+        raise click.UsageError("--destroy and --refresh-only exclude each other")
+    mode: Mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
+    options = session.options(mode=mode, refresh=not no_refresh, **engine)
+    planned = make_plan(session, lambda sink: workflow.plan(options, sink))
+    show_plan(session, planned)
+    if json_into is not None:
+        json_into.write_text(dumps(plan_json(planned.plan)) + "\n", encoding="utf-8")
+    if out is not None:
+        workflow.save_plan(options, planned, out)
+        if not session.json:
+            session.line(f"\nSaved the plan to {out}. To perform exactly these actions: mlinfra apply {out}")
+    changed = not planned.plan.is_empty or (refresh_only and bool(planned.plan.drift))
+    return 2 if detailed_exitcode and changed else 0

@@ -1,0 +1,23 @@
+"""``mlinfra refresh``: record the world as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mlinfra.cli.carry_out import make_plan, perform, report, show_plan
+from mlinfra.cli.session import Duration, Session, common
+
+
+@click.command("refresh")
+@common
+@click.option("--lock-timeout", type=Duration(), default=0.0, metavar="DURATION", help="Wait for the state's lock.")
+def command(session: Session, **engine: Any) -> int:
+    """Look at the world and record what was changed outside of mlinfra. Changes nothing but the state."""
+    from mlinfra import workflow
+
+    options = session.options(mode="refresh_only", **engine)
+    planned = make_plan(session, lambda sink: workflow.plan(options, sink))
+    show_plan(session, planned)
+    return report(session, perform(session, options, planned), verb="refresh")

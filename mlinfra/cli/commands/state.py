@@ -1,0 +1,109 @@
+"""``mlinfra state …``: look at the recorded state and mend it."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+from mlinfra.cli.groups import Family
+from mlinfra.cli.render_json import resource_json
+from mlinfra.cli.render_state import resource_text, state_table
+from mlinfra.cli.session import Session, common
+from mlinfra.model.address import matches
+from mlinfra.model.errors import MlinfraError
+from mlinfra.model.resource import ResourceState
+from mlinfra.model.state import State
+
+
+def find(state: State, pattern: str) -> list[ResourceState]:
+    """The recorded resources that ``pattern`` names: one, a component's, a module's. MlinfraError when there is none."""
+    found = [r for _, r in sorted(state.resources.items()) if matches(pattern, r.address)]
+    if not found:
+        near = difflib.get_close_matches(pattern, [a for a, _ in state.resources], n=1)
+        hint = f"did you mean {near[0]}?" if near else "mlinfra state list shows what there is"
+        raise MlinfraError.of("state.no_resource", f"the state has no resource {pattern}", hint=hint)
+    return found
+
+
+@click.group("state", cls=Family)
+def command() -> None:
+    """Look at the recorded state and mend it."""
+
+
+@command.command("list")
+@common
+@click.argument("pattern", required=False)
+def list_(session: Session, pattern: str | None) -> int:
+    """List what is recorded: everything, or what PATTERN names (a resource, a component, a module)."""
+    from mlinfra import workflow
+
+    state = workflow.read_state(session.options())
+    found = list(state.resources.values()) if pattern is None else find(state, pattern)
+    if session.json:
+        return session.data([resource_json(r) for r in sorted(found, key=lambda r: r.key)])
+    t = session.terminal
+    session.line(state_table(found, style=t.style, width=t.table_width) if found else "The state is empty.")
+    return 0
+
+
+@command.command("show")
+@common
+@click.argument("address")
+def show(session: Session, address: str) -> int:
+    """Show one recorded resource, or all of a component."""
+    from mlinfra import workflow
+
+    found = find(workflow.read_state(session.options()), address)
+    if session.json:
+        return session.data([resource_json(r) for r in found])
+    t = session.terminal
+    session.line("\n\n".join(resource_text(r, style=t.style, width=t.width) for r in found))
+    return 0
+
+
+@command.command("mv")
+@common
+@click.argument("source")
+@click.argument("to")
+def move(session: Session, source: str, to: str) -> int:
+    """Record what stands at SOURCE under the address TO. Better is a `moved` block, which everybody's state follows."""
+    from mlinfra import workflow
+
+    workflow.state_move(session.options(), source, to)
+    session.line(f"Moved {source} to {to}.")
+    return 0
+
+
+@command.command("rm")
+@common
+@click.argument("addresses", nargs=-1, required=True)
+def remove(session: Session, addresses: tuple[str, ...]) -> int:
+    """Forget what stands at ADDRESSES. The things themselves stay as they are, and are mlinfra's no more."""
+    from mlinfra import workflow
+
+    for address in workflow.state_remove(session.options(), addresses):
+        session.line(f"Forgot {address}.")
+    return 0
+
+
+@command.command("pull")
+@common
+def pull(session: Session) -> int:
+    """Print the state as it is stored."""
+    from mlinfra import workflow
+
+    session.line(workflow.state_text(session.options()).rstrip("\n"))
+    return 0
+
+
+@command.command("unlock")
+@common
+@click.argument("lock_id")
+def unlock(session: Session, lock_id: str) -> int:
+    """Break the lock LOCK_ID. Only when its holder is surely gone: a dead holder's lock frees itself."""
+    from mlinfra import workflow
+
+    holder = workflow.unlock(session.options(), lock_id)
+    session.line(f"The lock is gone; it was held by {holder}.")
+    return 0

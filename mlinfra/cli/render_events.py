@@ -1,0 +1,177 @@
+"""Progress, one line an event: what the plain display prints and what the JSON stream says as ``@message``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from mlinfra.cli.render_json import change_json, diagnostic_json, drift_json, dumps, outputs_json
+from mlinfra.cli.terminal import harmless
+from mlinfra.model.change import Action
+from mlinfra.model.diagnostic import Diagnostic, Severity
+from mlinfra.model.events import (
+    ApplyFinished,
+    Event,
+    Notice,
+    RefreshProgress,
+    RefreshStarted,
+    StepBlocked,
+    StepFailed,
+    StepFinished,
+    StepProgress,
+    StepRetry,
+    StepStarted,
+)
+from mlinfra.model.plan import Plan
+from mlinfra.model.values import Map
+
+_WORDS = {
+    "create": ("Creating", "Creation"),
+    "update": ("Modifying", "Modifications"),
+    "delete": ("Destroying", "Destruction"),
+    "read": ("Reading", "Read"),
+    "import": ("Importing", "Import"),
+    "forget": ("Forgetting", "Removal from the state"),
+    "run": ("Running", "Run"),
+}
+
+
+def doing(operation: str) -> str:
+    """``Creating`` for ``create``."""
+    return _WORDS.get(operation, (operation.capitalize(), ""))[0]
+
+
+def _done(operation: str) -> str:
+    return _WORDS.get(operation, ("", operation.capitalize()))[1]
+
+
+def seconds_text(elapsed: float) -> str:
+    """``12s``, ``1m5s``, ``2h3m``."""
+    whole = int(elapsed)
+    if whole < 60:
+        return f"{whole}s"
+    return f"{whole // 60}m{whole % 60}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60}m"
+
+
+def still_running(address: str, operation: str, elapsed: float) -> str:
+    """The line of a step that takes long."""
+    return f"{address}: Still {doing(operation).lower()}... [{seconds_text(elapsed)} elapsed]"
+
+
+def closing_line(summary: ApplyFinished, *, verb: str = "apply", interrupted: bool = False) -> str:
+    """The line that tools read: ``Apply complete! Resources: 4 added, 1 changed, 0 destroyed.``
+
+    ``verb``: apply, destroy, refresh, rollback or import, each of which ends in its own words.
+    """
+    counts = f"Resources: {summary.added} added, {summary.changed} changed, {summary.destroyed} destroyed"
+    if summary.failed or summary.blocked or interrupted:
+        how = "interrupted" if interrupted and not summary.failed else "incomplete"
+        return f"Apply {how}. {counts}; {summary.failed} failed, {summary.blocked} not tried."
+    if verb == "destroy":
+        return f"Destroy complete! Resources: {summary.destroyed} destroyed."
+    if verb == "import":
+        return "Import complete! It is mlinfra's from now on; mlinfra plan shows what would still change."
+    if verb == "refresh":
+        return "Refresh complete! The state says what the world is."
+    return f"Apply complete! {counts}."
+
+
+def event_text(event: Event, operation: str = "") -> str | None:
+    """The event on one line; None when a person need not see it. ``operation`` replaces the event's own (``run``)."""
+    if isinstance(event, Notice):
+        return harmless(event.message)
+    if isinstance(event, RefreshStarted):
+        return f"Refreshing {event.total:,} resource{'s' if event.total != 1 else ''}..." if event.total else None
+    if isinstance(event, StepStarted):
+        return harmless(f"{event.address}: {doing(operation or event.operation)}...")
+    if isinstance(event, StepProgress):
+        return harmless(f"{event.address}: {event.message}")
+    if isinstance(event, StepRetry):
+        return harmless(f"{event.address}: Attempt {event.attempt} failed ({event.reason}); again in {event.wait:.1f}s")
+    if isinstance(event, StepFinished):
+        after = f"after {seconds_text(event.elapsed)}"
+        if event.unchanged:
+            return harmless(f"{event.address}: Nothing to do {after}: its inputs turned out unchanged")
+        id = f" [id={event.id}]" if event.id else ""
+        return harmless(f"{event.address}: {_done(operation or event.operation)} complete {after}{id}")
+    if isinstance(event, StepFailed):
+        what = _done(operation or event.operation)
+        return harmless(f"{event.address}: {what} failed after {seconds_text(event.elapsed)}: {event.diagnostic.message}")
+    if isinstance(event, StepBlocked):
+        return harmless(
+            f"{event.address}: Not tried, because {event.cause or 'the run was interrupted'}{' failed' * bool(event.cause)}"
+        )
+    return None
+
+
+class JsonStream:
+    """Terraform's kind of event stream: one JSON object a line, with ``@level``, ``@message``, ``@timestamp`` and ``type``."""
+
+    def __init__(self, write: Callable[[str], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._write, self._now = write, now
+
+    def emit(self, type: str, message: str, *, level: str = "info", **payload: Any) -> None:
+        """Write one event."""
+        head = {
+            "@level": level,
+            "@message": message,
+            "@module": "mlinfra.ui",
+            "@timestamp": self._now().isoformat(),
+            "type": type,
+        }
+        self._write(dumps({**head, **payload}, indent=None) + "\n")
+
+    def event(self, event: Event) -> None:
+        """A sink for the engine's events."""
+        message = event_text(event) or ""
+        if isinstance(event, Notice):
+            self.emit("log", message)
+        elif isinstance(event, RefreshStarted):
+            self.emit("refresh_start", message or "Nothing to refresh", total=event.total)
+        elif isinstance(event, RefreshProgress):
+            self.emit("refresh_progress", f"{event.done}/{event.total} refreshed", done=event.done, total=event.total)
+        elif isinstance(event, StepStarted):
+            self.emit("apply_start", message, hook={**_hook(event), "runs": event.runs})
+        elif isinstance(event, StepProgress):
+            self.emit("apply_progress", message, hook={"resource": {"addr": event.address}, "message": event.message})
+        elif isinstance(event, StepRetry):
+            hook = {"resource": {"addr": event.address}, "attempt": event.attempt, "wait_seconds": event.wait}
+            self.emit("apply_retry", message, level="warn", hook={**hook, "reason": event.reason})
+        elif isinstance(event, StepFinished):
+            hook = {**_hook(event), "id_key": "id", "id_value": event.id, "elapsed_seconds": event.elapsed}
+            self.emit("apply_complete", message, hook={**hook, "unchanged": event.unchanged})
+        elif isinstance(event, StepFailed):
+            self.emit("apply_errored", message, level="error", hook={**_hook(event), "elapsed_seconds": event.elapsed})
+        elif isinstance(event, StepBlocked):
+            hook = {"resource": {"addr": event.address}, "action": event.operation, "cause": event.cause}
+            self.emit("apply_blocked", message, level="warn", hook=hook)
+
+    def plan(self, plan: Plan, closing: str) -> None:
+        """What a plan holds: drift, changes, warnings, the summary."""
+        for drift in plan.drift:
+            self.emit("resource_drift", f"{drift.address}: Changed outside of mlinfra", change=drift_json(drift))
+        for change in plan.changes:
+            if change.action is not Action.NOOP or change.moved_from:
+                self.emit("planned_change", f"{change.address}: Plan to {change.action.value}", change=change_json(change))
+        self.diagnostics(plan.warnings)
+        counts = plan.counts()
+        changes = {"add": counts["add"], "change": counts["change"], "import": counts["import"], "remove": counts["destroy"]}
+        self.emit("change_summary", closing, changes={**changes, "operation": "plan"})
+
+    def finished(self, summary: ApplyFinished, message: str, *, operation: str = "apply") -> None:
+        """The summary of an apply."""
+        changes = {"add": summary.added, "change": summary.changed, "remove": summary.destroyed, "failed": summary.failed}
+        self.emit("change_summary", message, changes={**changes, "blocked": summary.blocked, "operation": operation})
+
+    def outputs(self, outputs: Map, sensitive: tuple[str, ...] = ()) -> None:
+        self.emit("outputs", f"Outputs: {len(outputs)}", outputs=outputs_json(outputs, sensitive))
+
+    def diagnostics(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        for d in diagnostics:
+            level = "error" if d.severity is Severity.ERROR else "warn"
+            self.emit("diagnostic", f"{d.severity.value.capitalize()}: {d.message}", level=level, diagnostic=diagnostic_json(d))
+
+
+def _hook(event: StepStarted | StepFinished | StepFailed) -> dict[str, Any]:
+    return {"resource": {"addr": event.address, "resource_type": event.type}, "action": event.operation}

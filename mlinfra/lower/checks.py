@@ -1,0 +1,85 @@
+"""Checks of native resources against their schemas: unknown, missing and ill-typed attributes, and the type's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlinfra.model.component import Component
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.resource import Resource
+from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.values import DEFERRED, Map, Path, Secret, Value, path_text
+from mlinfra.provider.contract import Validates, span_at
+from mlinfra.spec.suggest import did_you_mean
+from mlinfra.spec.words import describe
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), "text"),
+    "integer": ((int,), "a whole number"),
+    "number": ((int, float), "a number"),
+    "boolean": ((bool,), "true or false"),
+    "list": ((tuple,), "a list"),
+    "map": ((Map,), "a map"),
+}
+
+
+def check_resource(resource: Resource, component: Component, schema: Schema, validates: Validates | None) -> Iterator[Diagnostic]:
+    """What is wrong with the attributes of ``resource``, at the places of ``component``."""
+    attributes = resource.attributes
+    sound = True
+    for name, value in attributes.items():
+        attribute = schema.attributes.get(name)
+        if attribute is None:
+            hint = did_you_mean(name, _settable(schema), allowed="attributes")
+            yield _problem(
+                "lower.unknown_attribute", f"{resource.type} has no attribute {name!r}", resource, component, (name,), hint
+            )
+            sound = False
+        elif value is not None and not _fits(attribute, value):
+            expected = _TYPES[attribute.type][1]
+            shown = "a sensitive value of another type" if attribute.sensitive or isinstance(value, Secret) else describe(value)
+            message = f"{name} of {resource.type} must be {expected}, not {shown}"
+            yield _problem("lower.bad_type", message, resource, component, (name,))
+            sound = False
+    if resource.existing is None:
+        for name, attribute in schema.attributes.items():
+            if attribute.required and attributes.get(name) is None:
+                message = f"{resource.type} needs {name!r}"
+                yield _problem("lower.missing_attribute", message, resource, component, (), attribute.description)
+                sound = False
+    if sound and validates is not None:
+        for path, sentence in validates.validate(attributes):
+            yield _problem("lower.invalid", sentence, resource, component, path)
+
+
+def _fits(attribute: Attribute, value: Value) -> bool:
+    if attribute.type == "any":
+        return True
+    if isinstance(value, Secret):
+        value = value.reveal()
+    if value is None or isinstance(value, DEFERRED):
+        return True
+    if isinstance(value, bool):
+        return attribute.type == "boolean"
+    return isinstance(value, _TYPES[attribute.type][0])
+
+
+def _settable(schema: Schema) -> list[str]:
+    return [name for name, a in schema.attributes.items() if a.required or not a.computed]
+
+
+def _problem(code: str, message: str, resource: Resource, component: Component, path: Path, hint: str = "") -> Diagnostic:
+    role = resource.type.rpartition(".")[2]
+    span = None
+    for candidate in (path, ("native", *path), ("native", role, *path), ("native", resource.type, *path)):
+        if path and span is None:
+            span = component.spans.get(candidate)
+    where = "" if not path or len(path) == 1 else f"{path_text(path)}: "
+    return Diagnostic(
+        code=code,
+        message=f"{where}{message}" if code == "lower.invalid" else message,
+        span=span or span_at(component, path),
+        hint=hint,
+        address=resource.address,
+        path=path,
+    )

@@ -1,0 +1,282 @@
+"""Lowers every component in the order of its needs. Pure but for importing providers; collects every problem."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from pydantic import ValidationError
+
+from mlinfra.kinds import catalog
+from mlinfra.kinds.base import Kind
+from mlinfra.lower.checks import check_resource
+from mlinfra.lower.exports import Exports, NoSuchOutput, explain
+from mlinfra.lower.settings import check_settings, instance_span
+from mlinfra.lower.stack import Stack
+from mlinfra.model.component import Component
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import PlanError
+from mlinfra.model.resource import Resource
+from mlinfra.model.values import Map, Ref, Value, references
+from mlinfra.provider.contract import FileDigest, Lowered, Lowering, LoweringContext, ResourceType, Validates
+from mlinfra.provider.registry import Registry
+from mlinfra.resolve import cel
+from mlinfra.resolve.cel_errors import ExpressionError
+from mlinfra.resolve.cycles import needs_of
+from mlinfra.resolve.order import topological
+from mlinfra.resolve.resolved import Resolved
+from mlinfra.spec.kind_errors import diagnostics
+
+
+def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, str], FileDigest]) -> Stack:
+    """The wanted native resources. Components in ``resolved.broken``, and what needs them, are passed over.
+
+    PlanError with every problem that there is."""
+    run = _Run(resolved, registry, digests)
+    needs = {c.name: needs_of(c) for c in resolved.components}
+    order, _ = topological(needs)
+    by_name = {c.name: c for c in resolved.components}
+    for name in order:
+        run.component(by_name[name], needs[name])
+    outputs = run.outputs()
+    if run.problems:
+        raise PlanError(dict.fromkeys(run.problems))
+    return Stack(
+        resources=run.resources,
+        outputs=outputs,
+        sensitive_outputs=run.sensitive(outputs),
+        exports=run.exports.grouped(),
+        components={c.name: c for c in resolved.components},
+    )
+
+
+class _Failed(Exception):
+    """This component cannot be lowered; the problem is noted."""
+
+
+class _Run:
+    """One lowering of a spec: what is found so far, and what would be asked again and again."""
+
+    def __init__(self, resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, str], FileDigest]) -> None:
+        self.resolved = resolved
+        self.registry = registry
+        self.digests = digests
+        self.problems: list[Diagnostic] = []
+        self.resources: dict[str, Resource] = {}
+        self.exports = Exports()
+        self._natives: dict[str, tuple[str, ...]] = {}
+        self._settings: dict[str, Map | None] = {}
+        self._lowerings: dict[tuple[str, str], Lowering | PlanError | ImportError | None] = {}
+        self._types: dict[str, ResourceType | PlanError | ImportError] = {}
+        self._validates: dict[str, Validates | None] = {}
+        self._attributes: dict[str, tuple[str, ...]] = {}
+
+    def component(self, component: Component, needs: tuple[str, ...]) -> None:
+        """Lower one component, unless it or what it needs is broken."""
+        if component.name in self.resolved.broken or any(need not in self.exports.found for need in needs):
+            return
+        try:
+            replaced = self.exports.replaced(component)
+            lowered = self._native(replaced) if "." in replaced.kind else self._portable(replaced)
+            self._accept(replaced, lowered)
+        except _Failed:
+            return
+        except (NoSuchOutput, ExpressionError) as error:
+            self.problems.append(explain(error, component))
+
+    def outputs(self) -> Map:
+        """The spec's outputs, as far as what they need was lowered."""
+        found: dict[str, Value] = {}
+        for name, value in self.resolved.outputs.items():
+            if any(ref.address not in self.exports.found for ref in references(value)):
+                continue
+            try:
+                found[name] = cel.substitute(value, self.exports.lookup)
+            except (NoSuchOutput, ExpressionError) as error:
+                output = self.resolved.spec.outputs.get(name)
+                code = error.code if isinstance(error, ExpressionError) else "reference.unknown_output"
+                message = f"output {name}: {error.message}"
+                span = output.span if output else None
+                self.problems.append(Diagnostic(code=code, message=message, hint=error.hint, span=span))
+        return Map(found)
+
+    def sensitive(self, outputs: Map) -> tuple[str, ...]:
+        """The outputs that are declared sensitive, hold a secret, or read a sensitive attribute."""
+        found = dict.fromkeys(self.resolved.sensitive_outputs)
+        for name, value in outputs.items():
+            for ref in references(value):
+                resource = self.resources.get(ref.address)
+                type_ = self._types.get(resource.type) if resource else None
+                attributes = {} if type_ is None or isinstance(type_, Exception) else type_.schema.attributes
+                read = ref.path[:1] or tuple(attributes)
+                if any(str(step) in attributes and attributes[str(step)].sensitive for step in read):
+                    found[name] = None
+        return tuple(found)
+
+    def _portable(self, component: Component) -> Lowered:
+        settings = self._settings_of(component.target, component)
+        lowering = self._lowering(component)
+        try:
+            model: Kind = catalog.kind(component.kind).model_validate(component.properties)
+        except ValidationError as error:
+            self.problems += diagnostics(component.kind, error, component.name, component.spans)
+            raise _Failed from None
+        context = LoweringContext(
+            component=component,
+            project=self.resolved.project,
+            environment=self.resolved.environment,
+            provider=component.target,
+            settings=settings,
+            digests=self.digests,
+        )
+        try:
+            lowered = lowering(model, context)
+        except PlanError as error:
+            self._note(error, component)
+            raise _Failed from None
+        except Exception as error:
+            message = f"provider {component.target!r} failed to lower a {component.kind}: {type(error).__name__}: {error}"
+            self._bug(message, component)
+            raise _Failed from error
+        missing = [name for name in type(model).outputs if name not in lowered.outputs]
+        if missing:
+            message = f"provider {component.target!r} gives no {', '.join(missing)} for a {component.kind}"
+            self._bug(message, component)
+            raise _Failed
+        return lowered
+
+    def _native(self, component: Component) -> Lowered:
+        """One resource of the type that the component names; it offers all its attributes."""
+        provider = component.kind.partition(".")[0]
+        instance = component.target if component.target.partition(".")[0] == provider else provider
+        self._settings_of(instance, component)
+        type_ = self._type(component.kind, component)
+        if component.kind not in self._attributes:
+            self._attributes[component.kind] = tuple(dict.fromkeys(("id", *type_.schema.attributes)))
+        context = LoweringContext(
+            component=component, project=self.resolved.project, environment=self.resolved.environment, provider=instance
+        )
+        outputs = Map({name: Ref(component.name, (name,)) for name in self._attributes[component.kind]})
+        return Lowered(resources=(context.resource(component.kind, component.properties),), outputs=outputs)
+
+    def _accept(self, component: Component, lowered: Lowered) -> None:
+        """Check the resources and take them in."""
+        before = len(self.problems)
+        needed = {need: self._natives[need] for need in component.depends_on} if component.depends_on else None
+        addresses: list[str] = []
+        for resource in lowered.resources:
+            if component.existing is not None and resource.existing is None:
+                continue  # a look-up makes nothing, so the parts beside the main resource are not ours either
+            if resource.provider != component.target:
+                self._settings_of(resource.provider, component)
+            type_ = self._type(resource.type, component)
+            if resource.type not in self._validates:
+                self._validates[resource.type] = type_ if isinstance(type_, Validates) else None
+            self.problems.extend(check_resource(resource, component, type_.schema, self._validates[resource.type]))
+            if needed is not None:
+                every = [a for d in resource.depends_on for a in needed.get(d, (d,))]
+                resource = dataclasses.replace(resource, depends_on=tuple(dict.fromkeys(every)))
+            if resource.address in self.resources:
+                other = self.resources[resource.address]
+                message = f"{component.name} and {other.component} both make a resource with the address {resource.address}"
+                related = ((other.span, "the other one"),) if other.span else ()
+                self.problems.append(
+                    Diagnostic(
+                        code="lower.duplicate_address",
+                        message=message,
+                        span=component.span,
+                        hint="rename one of them",
+                        related=related,
+                        address=component.name,
+                    )
+                )
+            self.resources[resource.address] = resource
+            addresses.append(resource.address)
+        if len(self.problems) == before:
+            self._natives[component.name] = tuple(addresses)
+            self.exports.found[component.name] = Map({**lowered.outputs, "kind": component.kind})
+
+    def _settings_of(self, instance: str, component: Component) -> Map:
+        """The checked settings of a provider instance. Its problems are noted once."""
+        if instance not in self._settings:
+            self._settings[instance] = None
+            try:
+                settings, problems = check_settings(self.resolved, self.registry, instance)
+            except PlanError as error:
+                self._note(error, component)
+                raise _Failed from None
+            span = instance_span(self.resolved, instance) or component.span
+            self.problems += [p if p.span is not None else dataclasses.replace(p, span=span) for p in problems]
+            self._settings[instance] = None if problems else settings
+        found = self._settings[instance]
+        if found is None:
+            raise _Failed
+        return found
+
+    def _lowering(self, component: Component) -> Lowering:
+        key = (component.target, component.kind)
+        if key not in self._lowerings:
+            try:
+                self._lowerings[key] = self.registry.lowering(*key)
+            except (PlanError, ImportError) as error:
+                self._lowerings[key] = error
+        found = self._lowerings[key]
+        if found is None:
+            self._cannot(component)
+            raise _Failed
+        if isinstance(found, Exception):
+            self._note(found, component)
+            raise _Failed
+        return found
+
+    def _cannot(self, component: Component) -> None:
+        able = [name for name in self.registry.names() if self._can(name, component.kind)]
+        self.problems.append(
+            Diagnostic(
+                code="lower.not_on_target",
+                message=f"{component.target} cannot make a {component.kind}",
+                span=component.spans.get(("kind",)) or component.span,
+                hint=f"targets that can: {', '.join(able)}" if able else "no installed provider can",
+                address=component.name,
+            )
+        )
+
+    def _can(self, name: str, kind: str) -> bool:
+        try:
+            return kind in self.registry.get(name).lowerings
+        except PlanError:
+            return False
+
+    def _type(self, name: str, component: Component) -> ResourceType:
+        if name not in self._types:
+            try:
+                self._types[name] = self.registry.type(name)
+            except (PlanError, ImportError) as error:
+                self._types[name] = error
+        found = self._types[name]
+        if isinstance(found, Exception):
+            self._note(found, component)
+            raise _Failed
+        return found
+
+    def _note(self, error: PlanError | ImportError, component: Component) -> None:
+        """A provider's or the registry's error, at the component's place where it has none of its own."""
+        if isinstance(error, ImportError):
+            provider = component.target.partition(".")[0]
+            message = f"provider {provider!r} cannot be loaded: {error}"
+            hint = f"install it with: pip install 'mlinfra-iac[{provider}]'"
+            error = PlanError(Diagnostic(code="provider.missing_dependency", message=message, hint=hint))
+        self.problems += _placed(error.diagnostics, component)
+
+    def _bug(self, message: str, component: Component) -> None:
+        hint = "this is a bug of the provider; please report it"
+        self.problems.append(
+            Diagnostic(code="provider.bug", message=message, span=component.span, hint=hint, address=component.name)
+        )
+
+
+def _placed(problems: Iterable[Diagnostic], component: Component) -> list[Diagnostic]:
+    return [
+        p if p.span is not None else dataclasses.replace(p, span=component.span, address=p.address or component.name)
+        for p in problems
+    ]

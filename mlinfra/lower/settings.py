@@ -1,0 +1,82 @@
+"""Provider instances: which are declared, and their settings, checked by the provider's own model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlinfra.model.diagnostic import Diagnostic, Span
+from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, thaw
+from mlinfra.provider.registry import Registry
+from mlinfra.resolve.resolved import Resolved
+from mlinfra.spec.kind_errors import diagnostics
+from mlinfra.spec.positions import Spans, YamlMap
+from mlinfra.spec.suggest import did_you_mean
+
+
+def check_settings(resolved: Resolved, registry: Registry, instance: str) -> tuple[Map, list[Diagnostic]]:
+    """The validated settings of a provider instance, Secrets kept, and what is wrong with them.
+
+    PlanError of the registry when the provider is not installed."""
+    provider = registry.get(instance)
+    written = resolved.providers.get(instance)
+    if written is None and "." in instance:
+        alike = [name for name in resolved.providers if name.partition(".")[0] == provider.name]
+        hint = did_you_mean(instance, alike, allowed="declared") or f"declare it: providers: {{{instance}: {{…}}}}"
+        problem = Diagnostic(code="provider.unknown_instance", message=f"there is no provider instance {instance!r}", hint=hint)
+        return EMPTY, [problem]
+    written = written or EMPTY
+    try:
+        model = provider.config.model_validate(thaw(reveal(written)))
+    except ValidationError as error:
+        node = _written_at(resolved, instance)
+        spans = Spans(node) if node is not None else {}
+        found = diagnostics(provider.name, error, f"providers.{instance}", spans, model=provider.config)
+        return written, [_hide(problem, written) for problem in found]
+    settings: dict[str, Value] = dict(freeze(model.model_dump()))
+    settings.update({key: value for key, value in written.items() if _holds_secret(value)})
+    return Map(settings), []
+
+
+def reveal(value: Value) -> Value:
+    """The tree with its Secrets opened: for the one who checks or connects, never to be kept."""
+    if isinstance(value, Secret):
+        return reveal(value.reveal())
+    if isinstance(value, Map):
+        return Map({key: reveal(item) for key, item in value.items()})
+    if isinstance(value, tuple):
+        return tuple([reveal(item) for item in value])
+    return value
+
+
+def _hide(problem: Diagnostic, written: Map) -> Diagnostic:
+    """The problem without what stands there, when that is sensitive."""
+    if not problem.path or not _holds_secret(written.get(str(problem.path[0]))):
+        return problem
+    message = f"the sensitive value of {'.'.join(map(str, problem.path))} is not what the provider takes"
+    return Diagnostic(code=problem.code, message=message, span=problem.span, address=problem.address, path=problem.path)
+
+
+def _written_at(resolved: Resolved, instance: str) -> YamlMap | None:
+    """The block of the instance: the environment's where it has one."""
+    environment = resolved.spec.environments.get(resolved.environment)
+    for block in (environment.providers if environment else None, resolved.spec.providers):
+        if block is not None and isinstance(block.get(instance), YamlMap):
+            node: YamlMap = block[instance]
+            return node
+    return None
+
+
+def instance_span(resolved: Resolved, instance: str) -> Span | None:
+    """Where the settings of an instance are written."""
+    node = _written_at(resolved, instance)
+    return node.span if node is not None else None
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, Map):
+        return any(_holds_secret(v) for v in value.values())
+    if isinstance(value, tuple):
+        return any(_holds_secret(v) for v in value)
+    return isinstance(value, Secret)

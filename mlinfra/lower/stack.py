@@ -1,0 +1,22 @@
+"""What lowering gives: the wanted resources of a whole spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlinfra.model.component import Component
+from mlinfra.model.resource import Resource
+from mlinfra.model.values import EMPTY, Map
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """``resources`` by address, in dependency order of their components; ``outputs`` of the spec, Refs naming resources;
+    ``exports`` what each component offers (``${name.…}``); ``components`` by address."""
+
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    outputs: Map = EMPTY
+    sensitive_outputs: tuple[str, ...] = ()
+    exports: Mapping[str, Map] = field(default_factory=dict)
+    components: Mapping[str, Component] = field(default_factory=dict)

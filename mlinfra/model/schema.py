@@ -1,0 +1,71 @@
+"""What the engine must know of a native type to diff it: attributes and their nature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mlinfra.model.values import Map, Value
+
+TypeName = Literal["string", "integer", "number", "boolean", "list", "map", "any"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One top-level attribute of a native type.
+
+    required    the user (or the lowering) must give it
+    computed    the provider gives it; also ``True`` beside an optional input that has a server-side default
+    immutable   a change replaces the resource; ``source`` says who says so and is cited by the plan
+    sensitive   never written: state keeps a keyed digest, plans print ``(sensitive)``
+    write_only  sent but never read back: not compared with the world, only with what was recorded
+    unordered   a list whose order means nothing
+    same        says whether two different-looking values are the same (``same(recorded, desired)``)
+    volatile    computed and changes by itself (``last_seen``): never reported as drift, never a reason to act
+    """
+
+    type: TypeName = "any"
+    required: bool = False
+    computed: bool = False
+    immutable: bool = False
+    sensitive: bool = False
+    write_only: bool = False
+    unordered: bool = False
+    same: Callable[[Value, Value], bool] | None = None
+    volatile: bool = False
+    source: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """The schema of a native type.
+
+    ``predict(attributes)`` returns the computed attributes that are already known before create or update: a name, a URI,
+    ``status: running``. It sees the desired attributes, in which UNKNOWN may stand; it must be pure and must not raise.
+    A predicted value that differs from the world is a change like any other: this is how a dead process is repaired.
+
+    On create, computed attributes that are not predicted are unknown. On update they keep their recorded value, except where
+    ``runs`` is set and an attribute of ``run_inputs`` changed: then they are unknown.
+
+    ``runs``        create and update run the user's code: the plan says *run*
+    ``run_inputs``  the attributes whose change runs it again; empty: all of them
+    ``holds_data``  deleting or replacing loses data: the plan says so, ``protect`` environments refuse
+    ``serves``      deleting, or replacing without create_first, interrupts traffic
+    ``costs``       exists for money
+    ``virtual``     lives in the state alone: no intent is journalled, no read is needed
+    ``create_first``  replace by building the new one beside the old whenever names allow it (immutable, content-named objects)
+    """
+
+    attributes: Mapping[str, Attribute]
+    version: int = 1
+    predict: Callable[[Map], Mapping[str, Value]] | None = None
+    runs: bool = False
+    run_inputs: tuple[str, ...] = ()
+    holds_data: bool = False
+    serves: bool = False
+    costs: bool = False
+    virtual: bool = False
+    create_first: bool = False
+    description: str = field(default="")

@@ -1,0 +1,242 @@
+"""Frozen value trees: what an attribute may hold between the spec and the state.
+
+A tree is built of scalars, ``tuple`` and :class:`Map`. Four leaves stand for what is not (yet) a plain value:
+:class:`Ref` (another resource's attribute), :class:`Expr` (CEL over such attributes), :class:`Secret` (a value that must
+never be written) and :data:`UNKNOWN` (known only after apply). In state a secret is a :class:`SecretDigest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where in a tree: map keys and list indexes from the root."""
+
+Value: TypeAlias = Any
+"""A frozen tree: None, bool, int, float, str, tuple[Value, ...], Map, Ref, Expr, Secret, SecretDigest or UNKNOWN."""
+
+
+class Map(dict[str, Any]):
+    """A mapping that cannot change after it is built.
+
+    It is a ``dict`` so that ``json.dumps`` and equality run at C speed; every method that would change it raises TypeError.
+    """
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a Map is frozen; build a new one with Map({**old, ...})")
+
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = __ior__ = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __repr__(self) -> str:
+        return f"Map({dict.__repr__(self)})"
+
+    def __reduce__(self) -> tuple[type[Map], tuple[dict[str, Any]]]:
+        return (Map, (dict(self),))
+
+
+EMPTY = Map()
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference to an attribute of another resource (after lowering) or to an output of a component (before).
+
+    ``path`` may be empty: the whole object.
+    """
+
+    address: str
+    path: Path = ()
+
+    def __str__(self) -> str:
+        return self.address + path_text(self.path, leading_dot=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Expr:
+    """An expression that waits for values: ``source`` is what the user wrote between the quotes, with its ``${…}``.
+
+    ``bindings`` holds, for every chain of names that the expression reads (``("raw", "uri")``), the value to put there:
+    a :class:`Ref` before it is known, a plain value after. ``mlinfra.resolve.cel`` evaluates it.
+    """
+
+    source: str
+    bindings: tuple[tuple[Path, Value], ...]
+
+    def __str__(self) -> str:
+        return self.source
+
+
+class Secret:
+    """A value that must never be written or shown. Compares by value; prints as ``(sensitive)``."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Value) -> None:
+        self._value = value
+
+    def reveal(self) -> Value:
+        """The value itself, for the one call that needs it."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(("Secret", self._value))
+
+    def __repr__(self) -> str:
+        return "(sensitive)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is never serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretDigest:
+    """What state keeps of a secret: a keyed digest (hex), so that a change is seen and the value is not."""
+
+    digest: str
+
+    def __repr__(self) -> str:
+        return "(sensitive)"
+
+
+class _Unknown:
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "(known after apply)"
+
+    def __reduce__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = _Unknown()
+"""A value that is known only after apply."""
+
+DEFERRED = (Ref, Expr, _Unknown)
+"""The leaf types whose value is not known yet; for isinstance."""
+
+
+def freeze(value: Any) -> Value:
+    """Turn dicts and lists, however deep, into Maps and tuples. Leaves are returned as they are."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None or kind is float:
+        return value
+    if kind is Map:
+        return value
+    if isinstance(value, Mapping):
+        return Map({k: freeze(v) for k, v in value.items()})
+    if isinstance(value, (list, tuple)):
+        return tuple([freeze(v) for v in value])
+    return value
+
+
+def thaw(value: Value) -> Any:
+    """Turn Maps and tuples back into plain dicts and lists (for SDKs that insist on them)."""
+    if isinstance(value, Mapping):
+        return {k: thaw(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [thaw(v) for v in value]
+    return value
+
+
+def transform(value: Value, leaf: Callable[[Value], Value]) -> Value:
+    """The same tree with ``leaf`` applied to everything that is neither Map nor tuple; shares what did not change."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None or kind is float:
+        return leaf(value)
+    if isinstance(value, Mapping):
+        new = {k: transform(v, leaf) for k, v in value.items()}
+        return value if all(new[k] is value[k] for k in value) and kind is Map else Map(new)
+    if isinstance(value, (tuple, list)):
+        items = tuple([transform(v, leaf) for v in value])
+        return value if kind is tuple and all(a is b for a, b in zip(items, value, strict=True)) else items
+    return leaf(value)
+
+
+def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
+    """Every leaf of the tree with its path, in order. Empty Maps and tuples count as leaves."""
+    if isinstance(value, Mapping) and value:
+        for key, child in value.items():
+            yield from leaves(child, (*path, key))
+    elif isinstance(value, (tuple, list)) and value:
+        for index, child in enumerate(value):
+            yield from leaves(child, (*path, index))
+    else:
+        yield path, value
+
+
+def references(value: Value) -> Iterator[Ref]:
+    """Every reference in the tree, those inside expressions included; may repeat."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None or kind is float:
+        return
+    if kind is Ref:
+        yield value
+    elif kind is Expr:
+        for _, bound in value.bindings:
+            yield from references(bound)
+    elif kind is Secret:
+        yield from references(value.reveal())
+    elif isinstance(value, Mapping):
+        for child in value.values():
+            yield from references(child)
+    elif isinstance(value, (tuple, list)):
+        for child in value:
+            yield from references(child)
+
+
+def is_known(value: Value) -> bool:
+    """True when no Ref, Expr or UNKNOWN is left anywhere in the tree."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None or kind is float:
+        return True
+    if isinstance(value, DEFERRED):
+        return False
+    if isinstance(value, Mapping):
+        return all(is_known(v) for v in value.values())
+    if isinstance(value, (tuple, list)):
+        return all(is_known(v) for v in value)
+    if kind is Secret:
+        return is_known(value.reveal())
+    return True
+
+
+def lookup(value: Value, path: Path) -> Value:
+    """The value at ``path``; KeyError when there is none. A deferred value on the way is returned as it stands:
+    ``UNKNOWN`` stays unknown, a ``Ref`` is extended by the rest of the path."""
+    for index, step in enumerate(path):
+        if value is UNKNOWN:
+            return UNKNOWN
+        if isinstance(value, Ref):
+            return Ref(value.address, value.path + path[index:])
+        if (isinstance(value, Mapping) and step in value) or (
+            isinstance(value, (tuple, list)) and isinstance(step, int) and -len(value) <= step < len(value)
+        ):
+            value = value[step]
+        else:
+            raise KeyError(path_text(path))
+    return value
+
+
+def path_text(path: Path, *, leading_dot: bool = False) -> str:
+    """``("steps", "clean", 0)`` as people write it: ``steps.clean[0]``."""
+    out: list[str] = []
+    for step in path:
+        if isinstance(step, int):
+            out.append(f"[{step}]")
+        elif step.isidentifier():
+            out.append(f".{step}" if out or leading_dot else step)
+        else:
+            out.append(f'["{step}"]')
+    return "".join(out)

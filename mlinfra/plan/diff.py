@@ -1,0 +1,138 @@
+"""One resource at a time: wanted against recorded, driven by the schema. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlinfra.model.change import Action, AttributeChange, Change
+from mlinfra.model.resource import Resource, ResourceState
+from mlinfra.model.schema import Schema
+from mlinfra.model.values import UNKNOWN, Map, Ref, Value, is_known, path_text
+from mlinfra.resolve.cel import substitute
+from mlinfra.state.compare import differences, ignored
+from mlinfra.state.sealing import Sealer
+
+Lookup = Callable[[Ref], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The change, and the values that others see when they refer to the resource (UNKNOWN where apply will tell)."""
+
+    change: Change
+    values: Map
+
+
+def evaluate(resource: Resource, lookup: Lookup) -> Map:
+    """The wanted attributes with every reference that is known filled in, UNKNOWN elsewhere."""
+    found: Map = substitute(resource.attributes, lookup)
+    return found
+
+
+def decide(
+    resource: Resource,
+    prior: ResourceState | None,
+    schema: Schema,
+    lookup: Lookup,
+    sealer: Sealer,
+    *,
+    replace_reason: str = "",
+) -> Decision:
+    """What has to happen to this resource. ``replace_reason`` forces replacement (``--replace``)."""
+    wanted = evaluate(resource, lookup)
+    triggers = substitute(resource.lifecycle.replace_when, lookup)
+    if prior is None:
+        after = _created(schema, wanted)
+        change = _change(resource, Action.CREATE, after=after, runs=schema.runs)
+        return Decision(change, after)
+    reason = replace_reason or _replacement_reason(resource, prior, triggers, sealer)
+    ignore = resource.lifecycle.ignore_changes
+    if ignore:
+        wanted = Map({k: prior.attributes.get(k, v) if ignored((k,), ignore) else v for k, v in wanted.items()})
+    same_type = prior.type == resource.type
+    found: tuple[AttributeChange, ...] = ()
+    if same_type:
+        predicted = schema.predict(wanted) if schema.predict else {}
+        inputs_changed = differences(schema, prior.attributes, wanted, sealer, inputs_before=prior.inputs, ignore=ignore)
+        found = inputs_changed
+        if predicted:
+            extra = {k: v for k, v in predicted.items() if k not in wanted}
+            found = (*found, *differences(schema, prior.attributes, extra, sealer, ignore=ignore))
+    forced = [a for a in found if a.forces_replacement]
+    if reason or forced:
+        after = _created(schema, wanted)
+        first = resource.lifecycle.create_first
+        change = _change(
+            resource, Action.REPLACE, before=prior.attributes, after=after, attributes=found,
+            reason=reason or f"{path_text(forced[0].path)} cannot be changed in place: {forced[0].forces_replacement}",
+            create_first=schema.create_first if first is None else first, runs=schema.runs,
+            may_be_noop=not reason and all(not is_known(a.after) for a in forced) and all(not is_known(a.after) for a in found),
+        )  # fmt: skip
+        return Decision(change, after)
+    if not found:
+        return Decision(_change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes), prior.attributes)
+    runs = schema.runs and _runs_again(schema, found)
+    after = _updated(schema, prior, wanted, predicted, forget=runs)
+    change = _change(
+        resource, Action.UPDATE, before=prior.attributes, after=after, attributes=found, runs=runs,
+        reason=_run_reason(found) if runs else "",
+        may_be_noop=all(not is_known(a.after) for a in found),
+    )  # fmt: skip
+    return Decision(change, after)
+
+
+def _replacement_reason(resource: Resource, prior: ResourceState, triggers: Value, sealer: Sealer) -> str:
+    if prior.tainted:
+        return "the last apply left it half-made"
+    if prior.type != resource.type:
+        return f"its type changes from {prior.type} to {resource.type}"
+    if prior.provider != resource.provider:
+        return f"it moves from provider {prior.provider} to {resource.provider}"
+    if triggers and (not is_known(triggers) or sealer.seal(triggers) != prior.replace_when):
+        return "lifecycle.replace_when changed"
+    return ""
+
+
+def _created(schema: Schema, wanted: Map) -> Map:
+    """Attributes after a create: the inputs, the predictions, and UNKNOWN for everything else that is computed."""
+    values: dict[str, Value] = {name: UNKNOWN for name, a in schema.attributes.items() if a.computed}
+    values.update(wanted)
+    if schema.predict:
+        values.update({k: v for k, v in schema.predict(wanted).items() if k not in wanted or v is not None})
+    return Map(values)
+
+
+def _updated(schema: Schema, prior: ResourceState, wanted: Map, predicted: object, *, forget: bool) -> Map:
+    """Attributes after an update: computed ones keep their value, unless the update runs the user's code."""
+    values: dict[str, Value] = {k: v for k, v in prior.attributes.items() if k not in prior.inputs or k in wanted}
+    if forget:
+        values.update({k: UNKNOWN for k, a in schema.attributes.items() if a.computed and not a.volatile and k not in wanted})
+    values.update(wanted)
+    if isinstance(predicted, dict):
+        values.update({k: v for k, v in predicted.items() if k not in wanted})
+    return Map(values)
+
+
+def _runs_again(schema: Schema, found: tuple[AttributeChange, ...]) -> bool:
+    return not schema.run_inputs or any(a.path[0] in schema.run_inputs for a in found)
+
+
+def _run_reason(found: tuple[AttributeChange, ...]) -> str:
+    names = list(dict.fromkeys(path_text(a.path) for a in found))
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    if all(not is_known(a.after) for a in found):
+        return f"runs again if {shown} changes"
+    return f"runs again: {shown} changed"
+
+
+def _change(resource: Resource, action: Action, **fields: object) -> Change:
+    return Change(
+        action=action,
+        address=resource.address,
+        type=resource.type,
+        provider=resource.provider,
+        kind=resource.kind,
+        component=resource.component,
+        **fields,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,304 @@
+"""The plan: every wanted resource decided in dependency order, everything else deleted, ordered into steps.
+
+Reads the world through refresh and look-ups; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mlinfra.graph.edges import closure, dependencies, ordered_or_refused, reverse, select
+from mlinfra.model.change import Action, Change
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import PlanError
+from mlinfra.model.events import Sink
+from mlinfra.model.plan import OutputChange, Plan
+from mlinfra.model.resource import Resource, ResourceState
+from mlinfra.model.state import State
+from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, Secret, SecretDigest, Value, lookup
+from mlinfra.plan.diff import decide
+from mlinfra.plan.guard import refuse_protected
+from mlinfra.plan.lookups import adopt
+from mlinfra.plan.refresh import Refreshed, refresh
+from mlinfra.plan.risk import assess
+from mlinfra.plan.steps import force_create_first, make_steps
+from mlinfra.provider.connections import Connections
+from mlinfra.resolve.cel import substitute
+from mlinfra.state.compare import equal
+from mlinfra.state.sealing import Sealer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is wanted of a plan. ``removed``/``moved``/``imports`` are the spec's blocks, addresses of resources.
+
+    ``uncertain``  addresses whose last operation never reported back: read even without refresh
+    """
+
+    resources: Mapping[str, Resource]
+    outputs: Map = EMPTY
+    sensitive_outputs: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
+    forget: tuple[str, ...] = ()
+    imports: Mapping[str, str] = EMPTY
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    refresh: bool = True
+    mode: str = "normal"
+    project: str = ""
+    environment: str = ""
+    environment_protected: bool = False
+    allow_data_loss: bool = False
+    spec_digest: str = ""
+    uncertain: frozenset[str] = frozenset()
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    plan: Plan
+    state: State
+    """As refreshed, moves applied."""
+
+
+async def make_plan(request: Request, recorded: State, connections: Connections, sealer: Sealer, sink: Sink) -> Made:
+    """The plan for ``request`` over what is ``recorded``. PlanError or SpecError with everything that stands in its way."""
+    edges = dependencies(request.resources)
+    addresses = ordered_or_refused(request.resources, edges)
+    recorded, moves = _move(recorded, request)
+    seen = await _refresh(request, recorded, connections, sealer, sink)
+    state = seen.state
+    selected = _selection(request, addresses, edges, state)
+    walk = _Walk(request, edges, state, connections, sealer, selected)
+    if request.mode != "refresh_only":
+        if request.mode == "normal":
+            for address in addresses:
+                await walk.visit(request.resources[address])
+        walk.delete_the_rest()
+    priors = state.resources
+    changes = await assess(walk.changes, priors, connections, ask=request.refresh)
+    changes = force_create_first(changes, edges)
+    refuse_protected(
+        changes, priors, request.resources, environment=request.environment,
+        environment_protected=request.environment_protected, allow_data_loss=request.allow_data_loss,
+    )  # fmt: skip
+    steps = make_steps(changes, request.resources, edges, priors)
+    touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
+    records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
+    records.update({(a, ""): r for a, r in walk.noted.items()})
+    referenced = {(need, "") for a, _ in touched for need in edges.get(a, ())}
+    prior = {key: priors[key] for key in touched | referenced if key in priors}
+    prior.update({(a, ""): r for a, r in walk.existing.items()})
+    normal = request.mode == "normal"
+    plan = Plan(
+        changes=tuple(changes),
+        steps=steps,
+        reads={a: r.version for (a, d), r in recorded.resources.items() if not d},
+        resources={
+            c.address: request.resources[c.address]
+            for c in changes
+            if c.action not in (Action.NOOP, Action.DELETE, Action.FORGET)
+        },
+        prior=prior,
+        records=tuple(r for key, r in records.items() if key not in touched),
+        gone=seen.gone,
+        drift=seen.drift,
+        outputs=request.outputs if normal else EMPTY,
+        sensitive_outputs=request.sensitive_outputs if normal else (),
+        output_changes=walk.output_changes() if request.mode != "refresh_only" else (),
+        moves=moves,
+        warnings=(*request.warnings, *seen.warnings),
+        spec_digest=request.spec_digest,
+        lineage=recorded.lineage,
+        serial=recorded.serial,
+        project=request.project,
+        environment=request.environment,
+        mode=request.mode,
+    )
+    return Made(plan, state)
+
+
+async def _refresh(request: Request, state: State, connections: Connections, sealer: Sealer, sink: Sink) -> Refreshed:
+    if request.refresh:
+        return await refresh(state, connections, sealer, sink)
+    only = frozenset(key for key in state.resources if key[0] in request.uncertain)
+    return await refresh(state, connections, sealer, sink, only=only)
+
+
+def _move(state: State, request: Request) -> tuple[State, tuple[tuple[str, str], ...]]:
+    """Apply the ``moved`` blocks (a component's natives move with it). PlanError where the new place is taken."""
+    from mlinfra.state.entries import Ledger, Rename
+
+    if not request.moved:
+        return state, ()
+    current = state.current()
+    moves: dict[str, str] = {}
+    for source, to in request.moved:
+        for address in current:
+            if address == source or address.startswith((source + ".", source + "[")):
+                target = to + address[len(source) :]
+                if target in current and target not in moves:
+                    if address in request.resources:
+                        continue  # both blocks stand in the spec: nothing has moved
+                    raise PlanError(
+                        Diagnostic(
+                            code="plan.move_taken",
+                            message=f"{address} cannot move to {target}: that address is taken",
+                            hint="remove the moved block, or the resource that stands there",
+                        )
+                    )
+                moves[address] = target
+    if not moves:
+        return state, ()
+    ledger = Ledger(state)
+    ledger.apply(Rename(moves=Map(moves)))
+    return replace(ledger.freeze(), serial=state.serial), tuple(moves.items())
+
+
+def _selection(request: Request, addresses: Sequence[str], edges: Mapping[str, Sequence[str]], state: State) -> set[str] | None:
+    """The addresses that the plan may touch; None: all."""
+    if not request.targets and not request.excludes:
+        return None
+    known = list(dict.fromkeys([*addresses, *(a for a, _ in state.resources)]))
+    recorded = {a: r.dependencies for (a, d), r in state.resources.items() if not d}
+    exists = set(known)
+    needs = {a: tuple(n for n in dict.fromkeys([*edges.get(a, ()), *recorded.get(a, ())]) if n in exists) for a in known}
+    dependents = reverse(needs)
+    chosen = set(known)
+    if request.targets:
+        chosen = _drag(select(known, request.targets), dependents if request.mode == "destroy" else needs)
+    if request.excludes:
+        chosen -= _drag(select(known, request.excludes), needs if request.mode == "destroy" else dependents)
+    return chosen
+
+
+def _drag(start: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
+    return closure(start, lambda address: edges[address])
+
+
+class _Walk:
+    """One pass over the wanted resources in dependency order."""
+
+    def __init__(
+        self,
+        request: Request,
+        edges: Mapping[str, Sequence[str]],
+        state: State,
+        connections: Connections,
+        sealer: Sealer,
+        selected: set[str] | None,
+    ) -> None:
+        self.request = request
+        self.edges = edges
+        self.state = state
+        self.connections = connections
+        self.sealer = sealer
+        self.selected = selected
+        self.changes: list[Change] = []
+        self.values: dict[str, Map] = {}
+        self.existing: dict[str, ResourceState] = {}
+        self.noted: dict[str, ResourceState] = {}
+        self.replaced = set(_replacements(request, state))
+
+    async def visit(self, resource: Resource) -> None:
+        address = resource.address
+        prior = self.state.get(address)
+        if resource.existing is not None:
+            found = await adopt(resource, resource.existing, self.connections)
+            self.existing[address] = replace(found, existing=True)
+            self.values[address] = found.attributes
+            return
+        if self.selected is not None and address not in self.selected:
+            self.values[address] = prior.attributes if prior else EMPTY
+            return
+        kind = self.connections.registry.type(resource.type)
+        import_id = self.request.imports.get(address)
+        if prior is None and import_id is not None:
+            found = await adopt(resource, import_id, self.connections)
+            decision = decide(resource, found, kind.schema, self._lookup, self.sealer)
+            if decision.change.action is Action.REPLACE:
+                raise PlanError(
+                    Diagnostic(
+                        code="plan.import_replaces",
+                        message=f"importing {import_id} as {address} would replace it at once: {decision.change.reason}",
+                        hint="make the block fit what exists, then import",
+                        address=address,
+                        span=resource.span,
+                    )
+                )
+            change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
+        else:
+            reason = "asked for by --replace" if address in self.replaced and prior else ""
+            decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
+            change = decision.change
+        self.values[address] = decision.values
+        if change.action is Action.NOOP and prior is not None:
+            noted = annotate(prior, resource, self._needs(address))
+            if noted is not prior:
+                self.noted[address] = noted
+        self.changes.append(change)
+
+    def _needs(self, address: str) -> tuple[str, ...]:
+        return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])
+
+    def _lookup(self, ref: Ref) -> Value:
+        """What a reference is worth at plan time."""
+        values = self.values.get(ref.address)
+        if values is None:
+            return UNKNOWN
+        try:
+            found = lookup(values, ref.path)
+        except KeyError:
+            return None
+        return UNKNOWN if isinstance(found, SecretDigest) else found
+
+    def delete_the_rest(self) -> None:
+        """Deletions of what is recorded and not wanted, and of deposed objects."""
+        destroy = self.request.mode == "destroy"
+        wanted = {} if destroy else self.request.resources
+        forget = self.request.forget
+        for (address, deposed), r in self.state.resources.items():
+            if self.selected is not None and address not in self.selected:
+                continue
+            if not deposed and address in wanted:
+                continue
+            forgotten = not deposed and any(address == f or address.startswith((f + ".", f + "[")) for f in forget)
+            reason = "" if destroy else "left behind by a replacement" if deposed else "it is not in the spec any more"
+            self.changes.append(
+                Change(
+                    action=Action.FORGET if forgotten else Action.DELETE,
+                    address=address, type=r.type, provider=r.provider, kind=r.kind, component=r.component,
+                    before=r.attributes, reason=reason, deposed=deposed,
+                )
+            )  # fmt: skip
+
+    def output_changes(self) -> tuple[OutputChange, ...]:
+        """Outputs whose value is not as recorded."""
+        wanted = self.request.outputs if self.request.mode == "normal" else EMPTY
+        before = self.state.outputs
+        found: list[OutputChange] = []
+        for name, value in wanted.items():
+            after = substitute(value, self._lookup)
+            have = before.get(name)
+            sensitive = name in self.request.sensitive_outputs or isinstance(after, Secret)
+            if name not in before or not equal(have, after, self.sealer):
+                found.append(OutputChange(name=name, before=have, after=after, sensitive=sensitive))
+        if self.selected is None:
+            gone = [n for n in before if n not in wanted]
+            found.extend(OutputChange(name=n, before=before[n], after=None) for n in gone)
+        return tuple(found)
+
+
+def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -> ResourceState:
+    """``prior`` with what the spec says beside the attributes; the very same object when nothing of that changed."""
+    first = resource.lifecycle.create_first is True
+    if prior.protect == resource.lifecycle.protect and prior.dependencies == needs and prior.create_first == first:
+        return prior
+    return replace(prior, protect=resource.lifecycle.protect, dependencies=needs, create_first=first)
+
+
+def _replacements(request: Request, state: State) -> set[str]:
+    if not request.replace:
+        return set()
+    return select([a for a in request.resources if state.get(a)], request.replace)

@@ -1,0 +1,164 @@
+"""Changes to ordered steps. All ordering rules of the engine stand here.
+
+create, update, import   after what the resource needs
+delete                   after everything that was recorded to depend on it has been deleted or moved on
+replace                  delete then create; with create_first: create, then the dependents, then delete the old one
+settles_after            after everything that depends on the named addresses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mlinfra.graph.edges import closure, find_cycle, order, reverse
+from mlinfra.model.change import Action, Change
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import PlanError
+from mlinfra.model.plan import Operation, Step
+from mlinfra.model.resource import Resource, ResourceState
+
+Node = tuple[int, Operation]
+"""An index into the changes, and the operation on it."""
+
+_MAKES = {
+    Action.CREATE: Operation.CREATE,
+    Action.UPDATE: Operation.UPDATE,
+    Action.REPLACE: Operation.CREATE,
+    Action.IMPORT: Operation.IMPORT,
+}
+
+
+def force_create_first(changes: Sequence[Change], edges: Mapping[str, Sequence[str]]) -> list[Change]:
+    """What a create-first replacement needs, and is replaced too, must be created first as well: otherwise the old object
+    would have to go before its dependent and after it."""
+    by_address = {c.address: i for i, c in enumerate(changes) if not c.deposed}
+    first = [c.address for c in changes if c.action is Action.REPLACE and c.create_first]
+    if not first:
+        return list(changes)
+    forced = closure(first, lambda address: edges.get(address, ()))
+    result = list(changes)
+    for address in forced:
+        index = by_address.get(address)
+        if index is not None and result[index].action is Action.REPLACE and not result[index].create_first:
+            result[index] = replace(result[index], create_first=True)
+    return result
+
+
+def make_steps(
+    changes: Sequence[Change],
+    wanted: Mapping[str, Resource],
+    edges: Mapping[str, Sequence[str]],
+    priors: Mapping[tuple[str, str], ResourceState],
+) -> tuple[Step, ...]:
+    """The steps, every one after all that it needs. PlanError with the cycle when there is no such order."""
+    builder = _Builder(changes, wanted, edges, priors)
+    needs = builder.needs()
+    try:
+        ordered = order(needs)
+    except ValueError:
+        cycle = " → ".join(f"{op.value} {changes[i].address}" for i, op in find_cycle(needs))
+        raise PlanError(
+            Diagnostic(
+                code="plan.cycle",
+                message=f"these steps wait for each other: {cycle}",
+                hint="break it with lifecycle.create_first",
+            )
+        ) from None
+    index = {node: i for i, node in enumerate(ordered)}
+    return tuple(Step(operation=op, change=i, needs=tuple(sorted({index[n] for n in needs[(i, op)]}))) for i, op in ordered)
+
+
+class _Builder:
+    def __init__(
+        self,
+        changes: Sequence[Change],
+        wanted: Mapping[str, Resource],
+        edges: Mapping[str, Sequence[str]],
+        priors: Mapping[tuple[str, str], ResourceState],
+    ) -> None:
+        self.changes = changes
+        self.wanted = wanted
+        self.edges = edges
+        self.maker: dict[str, Node] = {}
+        self.ender: dict[str, Node] = {}
+        self.deposed: list[Node] = []
+        self.forgotten: list[Node] = []
+        for i, c in enumerate(changes):
+            if c.deposed:
+                self.deposed.append((i, Operation.DELETE))
+                continue
+            if c.action in _MAKES:
+                self.maker[c.address] = (i, _MAKES[c.action])
+            if c.action in (Action.DELETE, Action.REPLACE):
+                self.ender[c.address] = (i, Operation.DELETE)
+            if c.action is Action.FORGET:
+                self.forgotten.append((i, Operation.FORGET))
+        self._reversed: Mapping[str, Sequence[str]] | None = None
+        self.recorded_dependents: dict[str, list[str]] = {}
+        for (address, deposed), r in priors.items():
+            if not deposed:
+                for need in r.dependencies:
+                    self.recorded_dependents.setdefault(need, []).append(address)
+
+    def needs(self) -> dict[Node, list[Node]]:
+        """Every step with the steps that it waits for."""
+        needs: dict[Node, list[Node]] = {}
+        for i, c in enumerate(self.changes):  # in the order of the changes, so that the order of steps is stable
+            if c.deposed:
+                needs[(i, Operation.DELETE)] = self._after_successor(c.address)
+                continue
+            if c.action is Action.FORGET:
+                needs[(i, Operation.FORGET)] = []
+            if c.action in (Action.DELETE, Action.REPLACE):
+                needs[self.ender[c.address]] = self._before_delete(c)
+            if c.action in _MAKES:
+                node = self.maker[c.address]
+                needs[node] = self._upstream(c.address)
+                if c.action is Action.REPLACE and not c.create_first:
+                    needs[node].append(self.ender[c.address])
+                if c.action is Action.IMPORT and c.attributes:
+                    needs[(i, Operation.UPDATE)] = [node]
+                    self.maker[c.address] = (i, Operation.UPDATE)
+        self._settle(needs)
+        return needs
+
+    def _upstream(self, address: str) -> list[Node]:
+        return [self.maker[need] for need in self.edges.get(address, ()) if need in self.maker]
+
+    def _before_delete(self, change: Change) -> list[Node]:
+        address = change.address
+        waits: list[Node] = []
+        for dependent in self.recorded_dependents.get(address, ()):
+            if dependent in self.ender and dependent != address:
+                waits.append(self.ender[dependent])
+            elif dependent in self.maker and (change.create_first or change.action is Action.DELETE):
+                waits.append(self.maker[dependent])  # it moves on to the successor, or away, before the old one goes
+        if change.action is Action.REPLACE and change.create_first:
+            waits.extend(self._after_successor(address))
+        elif change.action is Action.REPLACE and change.may_be_noop:
+            # whether it has to go at all shows when what it refers to has been made
+            waits.extend(n for n in self._upstream(address) if not self._is_delete_first(n))
+        return waits
+
+    def _is_delete_first(self, node: Node) -> bool:
+        change = self.changes[node[0]]
+        return change.action is Action.REPLACE and not change.create_first
+
+    def _after_successor(self, address: str) -> list[Node]:
+        """An old object goes when its successor stands and everything that refers to it has moved over."""
+        around = [address, *self._dependents_of(address)]
+        return [self.maker[a] for a in around if a in self.maker]
+
+    def _dependents_of(self, address: str) -> Sequence[str]:
+        if self._reversed is None:
+            self._reversed = reverse(self.edges)
+        return self._reversed.get(address, ())
+
+    def _settle(self, needs: dict[Node, list[Node]]) -> None:
+        for address, resource in self.wanted.items():
+            if not resource.settles_after or address not in self.maker:
+                continue
+            own = closure([address], self._dependents_of)
+            before = closure(resource.settles_after, self._dependents_of) - own
+            needs[self.maker[address]].extend(self.maker[a] for a in before if a in self.maker)

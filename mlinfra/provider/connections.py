@@ -1,0 +1,87 @@
+"""Clients of provider instances, each connected once, when first needed; and the limiter of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import PlanError
+from mlinfra.model.values import EMPTY, Map, thaw
+from mlinfra.provider.contract import Client, Provider, ProviderContext, ResourceType
+from mlinfra.provider.failures import Failure
+from mlinfra.provider.limiter import Limiter
+from mlinfra.provider.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A native type, the client to call it with, and the limiter to call it through."""
+
+    type: ResourceType
+    client: Client
+    limiter: Limiter
+    provider: str
+
+
+class Connections:
+    """``settings`` by provider instance (``aws.eu``). ``context`` gives each instance its ProviderContext."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: Mapping[str, Map],
+        context: Callable[[str], ProviderContext],
+        *,
+        parallelism: int | None = None,
+    ) -> None:
+        self.registry = registry
+        self._settings = settings
+        self._context = context
+        self._parallelism = parallelism
+        self._clients: dict[str, asyncio.Task[Client]] = {}
+        self._limiters: dict[str, Limiter] = {}
+
+    def limiter(self, instance: str) -> Limiter:
+        if instance not in self._limiters:
+            most = self._parallelism or self.registry.get(instance).max_concurrency
+            self._limiters[instance] = Limiter(most)
+        return self._limiters[instance]
+
+    async def bind(self, type_name: str, instance: str) -> Bound:
+        """The type with a connected client. PlanError when the provider is unknown or cannot connect."""
+        found = self.registry.type(type_name)
+        return Bound(found, await self.client(instance), self.limiter(instance), instance)
+
+    async def client(self, instance: str) -> Client:
+        if instance not in self._clients:
+            self._clients[instance] = asyncio.ensure_future(self._connect(instance))
+        return await asyncio.shield(self._clients[instance])
+
+    async def _connect(self, instance: str) -> Client:
+        provider: Provider = self.registry.get(instance)
+        settings: Any = self._settings.get(instance, EMPTY)
+        try:
+            config = provider.config.model_validate(thaw(settings))
+            return await provider.connect(config, self._context(instance))
+        except Failure as failure:
+            raise PlanError(
+                Diagnostic(
+                    code=failure.code,
+                    message=f"provider {instance!r} cannot connect: {failure.message}",
+                    hint=failure.hint,
+                )
+            ) from failure
+
+    async def close(self) -> None:
+        """Close every client that can be closed."""
+        for task in self._clients.values():
+            if task.done() and not task.cancelled() and task.exception() is None:
+                close = getattr(task.result(), "close", None)
+                if close is not None:
+                    await close()
+            else:
+                task.cancel()
+        self._clients.clear()

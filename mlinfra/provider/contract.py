@@ -1,0 +1,268 @@
+"""What a provider implements. Core owns the walk and the diff; a provider only answers.
+
+Required: a :class:`Provider` with its :class:`ResourceType` s. Rarer abilities are one-method protocols, found by
+``isinstance``: :class:`Finds`, :class:`Adopts`, :class:`ReadsMany`, :class:`Migrates`, :class:`Succeeds`, :class:`Stakes`,
+:class:`Logs`, :class:`Validates`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+from mlinfra.model import address as addresses
+from mlinfra.model.component import Component
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import PlanError
+from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
+from mlinfra.model.schema import Schema
+from mlinfra.model.values import EMPTY, Map, Path, Value, freeze
+
+Client = Any
+"""Whatever ``Provider.connect`` returns; handed to every call. If it has ``async def close()``, that is called at the end."""
+
+
+@runtime_checkable
+class ResourceType(Protocol):
+    """One native type. Methods raise :mod:`mlinfra.provider.failures` and nothing else."""
+
+    schema: Schema
+
+    async def read(self, client: Client, recorded: ResourceState) -> Observed | None:
+        """The object as it stands in the world; None when it is gone."""
+
+    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+        """Make it. ``token`` (32 hex digits) is the operation's id, durable before this call: send it as the API's
+        idempotency token, or put it into a tag, so that :class:`Finds` can find what a crash left."""
+
+    async def update(self, client: Client, recorded: ResourceState, desired: Desired) -> Observed:
+        """Change it in place. Only called when no immutable attribute differs."""
+
+    async def delete(self, client: Client, recorded: ResourceState) -> None:
+        """Delete it. Gone already is success."""
+
+
+@runtime_checkable
+class Finds(Protocol):
+    async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
+        """After a crash: what did the create with this token leave? None: nothing; it never began, or left no trace.
+
+        A half-made object is returned too (the engine diffs it); what cannot be used is cleaned up here."""
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    async def adopt(self, client: Client, id: str) -> Observed | None:
+        """Import: read the object by the id that a person gave; None when there is none."""
+
+
+@runtime_checkable
+class ReadsMany(Protocol):
+    async def read_many(self, client: Client, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
+        """By id; what is not in the answer is gone."""
+
+
+@runtime_checkable
+class Migrates(Protocol):
+    def migrate(self, attributes: Map, from_version: int) -> Map:
+        """Recorded attributes of an older schema version, in today's shape. Pure."""
+
+
+@runtime_checkable
+class Succeeds(Protocol):
+    async def succeed(self, client: Client, recorded: ResourceState, desired: Desired, token: str) -> Observed:
+        """Create the successor beside ``recorded``, taking over what can be taken over (rows). Called instead of
+        ``create`` when a replacement creates first."""
+
+
+@runtime_checkable
+class Stakes(Protocol):
+    async def stake(self, client: Client, recorded: ResourceState) -> str:
+        """What deleting it would lose, as an amount (``1,204,331 vectors``), read cheaply; ``""`` when nothing."""
+
+
+@runtime_checkable
+class Logs(Protocol):
+    def logs(self, client: Client, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
+        """Its log, line by line, oldest first."""
+
+
+@runtime_checkable
+class Validates(Protocol):
+    def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
+        """Problems (path, sentence) of the desired attributes that a schema cannot say. Deferred leaves may stand
+        anywhere and are to be skipped. Pure, offline; called at plan time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderContext:
+    """What ``connect`` gets beside its settings. ``base`` is the spec's folder; ``data`` a folder for this project and
+    environment that a provider may keep files in (not created yet). ``excluded`` are the paths, relative to ``base``, that
+    never count as code: spec files, declared data (see :mod:`mlinfra.provider.files`)."""
+
+    project: str
+    environment: str
+    base: FilePath
+    data: FilePath
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """A local file or folder as read by the engine before lowering: ``sha256:…`` over names and bytes, total bytes, files.
+
+    ``single``: the path is a file, not a folder."""
+
+    digest: str
+    size: int
+    files: int
+    single: bool = False
+
+
+class LoweringError(PlanError):
+    """Raised by a lowering: this component cannot be made on this target. Carries the property's path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """``outputs`` is what ``${name.…}`` gives: constants, or Refs to attributes of ``resources``. ``${name}`` is all of it."""
+
+    resources: tuple[Resource, ...]
+    outputs: Map = EMPTY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoweringContext:
+    """Everything a lowering may know: pure data.
+
+    ``settings``  the provider instance's settings (frozen, validated)
+    ``digests``   (path as written, "data" | "code") → FileDigest of the local paths that the kind declares
+    """
+
+    component: Component
+    project: str
+    environment: str
+    provider: str
+    settings: Map = EMPTY
+    digests: Mapping[tuple[str, str], FileDigest] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return self.component.name
+
+    def digest(self, path: str, mode: str = "data") -> FileDigest:
+        """The digest of a local path; a LoweringError when the engine has none (the path was not known at plan time)."""
+        found = self.digests.get((path, mode))
+        if found is None:
+            raise self.error("lower.unread_path", f"{path!r} must be known at plan time and readable")
+        return found
+
+    def resource(
+        self,
+        type: str,
+        attributes: Mapping[str, Value],
+        *,
+        role: str = "",
+        key: str | None = None,
+        provider: str | None = None,
+        depends_on: tuple[str, ...] = (),
+        settles_after: tuple[str, ...] = (),
+    ) -> Resource:
+        """A native resource of this component. The component's ``native`` settings for this type are merged in
+        (``native: {TYPE_OR_ROLE: {attribute: value}}``, or flat ``native: {attribute: value}`` for the main one)."""
+        c = self.component
+        extra: dict[str, Value] = {}
+        short = type.rpartition(".")[2]
+        nested = [n for n in (type, short, role) if n and isinstance(c.native.get(n), Mapping)]
+        for name in nested:
+            extra.update(c.native[name])
+        if not role and not nested:
+            extra.update(c.native)
+        return Resource(
+            address=addresses.native(c.name, role, key),
+            type=type,
+            provider=provider or self.provider,
+            attributes=freeze({**{k: v for k, v in attributes.items() if v is not None}, **extra}),
+            depends_on=(*c.depends_on, *depends_on),
+            lifecycle=c.lifecycle,
+            component=c.name,
+            kind=c.kind,
+            settles_after=settles_after,
+            existing=c.existing if not role else None,
+            span=c.span,
+        )
+
+    def error(self, code: str, message: str, *, path: Path = (), hint: str = "") -> LoweringError:
+        """A LoweringError at the place of the property ``path``."""
+        return LoweringError(
+            Diagnostic(code=code, message=message, hint=hint, address=self.address, path=path, span=span_at(self.component, path))
+        )
+
+
+def span_at(component: Component, path: Path) -> Any:
+    """The place of the property at ``path``, or of its nearest written parent, or of the block."""
+    for end in range(len(path), -1, -1):
+        span = component.spans.get(path[:end])
+        if span is not None:
+            return span
+    return component.span
+
+
+class Lowering(Protocol):
+    def __call__(self, spec: Any, context: LoweringContext) -> Lowered:
+        """``spec`` is the kind's pydantic model; Refs and Exprs may stand where a value is not known yet. Pure."""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """``config`` is a pydantic model class; ``types`` by full name (``aws.s3_bucket``); ``lowerings`` by portable kind.
+
+    ``everywhere`` names the kinds that this provider lowers for every target that does not lower them itself.
+    ``max_concurrency`` bounds the adaptive limiter.
+    """
+
+    name: str
+    types: Mapping[str, ResourceType]
+    lowerings: Mapping[str, Lowering]
+    everywhere: frozenset[str]
+    max_concurrency: int
+
+    @property
+    def config(self) -> type[Any]: ...
+
+    async def connect(self, config: Any, context: ProviderContext) -> Client: ...
+
+
+T = TypeVar("T")
+
+
+class Lazy(Mapping[str, T], Generic[T]):
+    """A mapping of names to objects that are imported on first use.
+
+    ``Lazy({"local.bucket": "mlinfra_local.resources.bucket:Bucket()"})``; a target that ends in ``()`` is called once."""
+
+    def __init__(self, targets: Mapping[str, str]) -> None:
+        self._targets = dict(targets)
+        self._loaded: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._loaded:
+            module, _, attribute = self._targets[name].partition(":")
+            found: Any = getattr(importlib.import_module(module), attribute.removesuffix("()"))
+            self._loaded[name] = found() if attribute.endswith("()") else found
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+
+Factory = Callable[[], Provider]

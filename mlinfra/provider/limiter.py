@@ -1,0 +1,94 @@
+"""How many calls to one provider are under way at once: grows while they succeed, halves when the cloud says slow down.
+
+A slow wait must hold no slot: provider code that polls for minutes wraps the wait in ``async with waiting():``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+START = 16
+_current: ContextVar[Limiter | None] = ContextVar("mlinfra_limiter", default=None)
+
+
+class Limiter:
+    """Additive increase (one more slot a success: doubling every round), multiplicative decrease, within 1 and ``most``."""
+
+    def __init__(self, most: int, start: int = START) -> None:
+        self._most = max(1, most)
+        self._limit = float(min(start, self._most))
+        self._busy = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._calm = 0
+
+    @property
+    def limit(self) -> int:
+        """Slots at this moment."""
+        return int(self._limit)
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold one slot; :func:`waiting` inside gives it back for a while."""
+        await self._take()
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+            self._give()
+
+    def succeeded(self) -> None:
+        """A call came back well."""
+        if self._calm > 0:
+            self._calm -= 1  # after a halving, one quiet round before growing again
+            return
+        self._limit = min(self._limit + 1, self._most)
+        self._wake()
+
+    def throttled(self) -> None:
+        """The cloud said slow down. A burst of such answers to one round of calls counts once."""
+        if self._calm == 0:
+            self._limit = max(1.0, self._limit / 2)
+            self._calm = int(self._limit)
+
+    async def _take(self) -> None:
+        if self._busy < self.limit and not self._queue:
+            self._busy += 1
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self._give()
+            raise
+
+    def _give(self) -> None:
+        self._busy -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._queue and self._busy < self.limit:
+            future = self._queue.popleft()
+            if not future.done():
+                self._busy += 1
+                future.set_result(None)
+
+
+@asynccontextmanager
+async def waiting() -> AsyncIterator[None]:
+    """Give the slot back while waiting for something slow; take one again before going on."""
+    limiter = _current.get()
+    if limiter is None:
+        yield
+        return
+    limiter._give()
+    try:
+        yield
+    finally:
+        await limiter._take()

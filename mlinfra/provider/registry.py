@@ -1,0 +1,90 @@
+"""Finds installed providers through the entry-point group ``mlinfra.providers``: ours come through the same door as anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import PlanError
+from mlinfra.provider.contract import Lowering, Provider, ResourceType
+
+GROUP = "mlinfra.providers"
+
+
+class Registry:
+    """Providers by name, loaded on first use."""
+
+    def __init__(self, providers: dict[str, Provider] | None = None) -> None:
+        """``providers`` replaces the installed ones (tests)."""
+        self._loaded: dict[str, Provider] = dict(providers or {})
+        self._entries: dict[str, EntryPoint] | None = {} if providers is not None else None
+
+    def _found(self) -> dict[str, EntryPoint]:
+        if self._entries is None:
+            self._entries = {e.name: e for e in entry_points(group=GROUP)}
+        return self._entries
+
+    def names(self) -> list[str]:
+        return sorted({*self._loaded, *self._found()})
+
+    def get(self, name: str) -> Provider:
+        """The provider ``name`` (of instance ``aws.eu``: ``aws``). PlanError when it is not installed or cannot be loaded."""
+        name = name.partition(".")[0]
+        if name not in self._loaded:
+            entry = self._found().get(name)
+            if entry is None:
+                raise PlanError(
+                    Diagnostic(
+                        code="provider.unknown",
+                        message=f"there is no provider {name!r}",
+                        hint=f"installed: {', '.join(self.names()) or 'none'}",
+                    )
+                )
+            try:
+                loaded = entry.load()
+            except ImportError as error:
+                raise PlanError(
+                    Diagnostic(
+                        code="provider.missing_dependency",
+                        message=f"provider {name!r} cannot be loaded: {error}",
+                        hint=f"install it with: pip install 'mlinfra-iac[{name}]'",
+                    )
+                ) from error
+            self._loaded[name] = loaded() if isinstance(loaded, type) else loaded
+        return self._loaded[name]
+
+    def has(self, name: str) -> bool:
+        name = name.partition(".")[0]
+        return name in self._loaded or name in self._found()
+
+    def type(self, type_name: str) -> ResourceType:
+        """The native type ``aws.s3_bucket``; PlanError when its provider has none of that name."""
+        provider = self.get(type_name)
+        if type_name not in provider.types:
+            raise PlanError(
+                Diagnostic(
+                    code="provider.unknown_type",
+                    message=f"provider {provider.name!r} has no type {type_name!r}",
+                    hint=f"it has: {', '.join(sorted(provider.types))}",
+                )
+            )
+        return provider.types[type_name]
+
+    def lowering(self, target: str, kind: str) -> Lowering | None:
+        """How ``target`` makes ``kind``; None when nobody can."""
+        provider = self.get(target)
+        if kind in provider.lowerings:
+            return provider.lowerings[kind]
+        for other in self:
+            if kind in other.everywhere:
+                return other.lowerings[kind]
+        return None
+
+    def __iter__(self) -> Iterator[Provider]:
+        for name in self.names():
+            yield self.get(name)
+
+    def frozen(self) -> MappingProxyType[str, Provider]:
+        return MappingProxyType({p.name: p for p in self})

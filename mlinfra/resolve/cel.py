@@ -1,0 +1,327 @@
+"""The one module that knows the expression engine: Google's CEL by ``cel-expr-python``, imported on first use.
+
+:func:`substitute` is what the engine calls for every resource: it puts values where references stand and evaluates the
+expressions that have become complete. Plain references never reach CEL. Compiled programs are shared between expressions
+that differ in the names of resources only: before compilation every name is replaced by a placeholder of the same length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, Value, freeze, is_known, path_text
+from mlinfra.resolve.cel_errors import ExpressionError, failed, refused
+from mlinfra.resolve.template import Chain, Code, code, parse
+
+_PLACEHOLDERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def substitute(tree: Value, lookup: Callable[[Ref], Value]) -> Value:
+    """The tree with every Ref replaced by ``lookup(ref)`` and every Expr evaluated that has all its values then.
+
+    ``lookup`` may return the Ref itself, another Ref, UNKNOWN or a value. An Expr of which a value is UNKNOWN becomes UNKNOWN;
+    one that still waits for a Ref stays an Expr. What a Secret went into is a Secret. A tree in which nothing changes is
+    returned as it is. ExpressionError when an evaluation fails.
+    """
+    kind = type(tree)
+    if kind is str or kind is int or kind is bool or tree is None or kind is float:
+        return tree
+    if kind is Map:
+        changed: dict[str, Value] | None = None
+        for key, child in tree.items():
+            new = substitute(child, lookup)
+            if new is not child:
+                if changed is None:
+                    changed = dict(tree)
+                changed[key] = new
+        return tree if changed is None else Map(changed)
+    if kind is tuple:
+        items = tuple([substitute(child, lookup) for child in tree])
+        return tree if all(a is b for a, b in zip(items, tree, strict=True)) else items
+    if kind is Ref:
+        return lookup(tree)
+    if kind is Expr:
+        bindings = tuple([(path, substitute(bound, lookup)) for path, bound in tree.bindings])
+        if all(new is old for (_, new), (_, old) in zip(bindings, tree.bindings, strict=True)):
+            return tree if any(not is_known(bound) for _, bound in bindings) else evaluate(tree)
+        return complete(Expr(tree.source, bindings))
+    if kind is Secret:
+        inner = tree.reveal()
+        new = substitute(inner, lookup)
+        return tree if new is inner else secret(new)
+    return tree
+
+
+def complete(expression: Expr) -> Value:
+    """The value of ``expression`` when all its bindings are known, UNKNOWN when one is UNKNOWN, else itself."""
+    waiting = False
+    for _, bound in expression.bindings:
+        if not is_known(bound):
+            if _has_unknown(bound):
+                return UNKNOWN
+            waiting = True
+    return expression if waiting else evaluate(expression)
+
+
+def secret(value: Value) -> Value:
+    """``value`` as a Secret; what is UNKNOWN stays UNKNOWN, and a Secret is not wrapped twice."""
+    return value if value is UNKNOWN or isinstance(value, Secret) else Secret(value)
+
+
+def evaluate(expression: Expr) -> Value:
+    """The value of an expression of which every binding is known. A whole expression keeps its type; inside text every part
+    becomes text. ExpressionError when it cannot be."""
+    template = parse(expression.source)
+    bindings = dict(expression.bindings)
+    hidden = any(_has_secret(bound) for bound in bindings.values())
+    if template.whole is not None:
+        result = _value(template.whole, bindings, expression.source)
+    else:
+        result = "".join(
+            p if isinstance(p, str) else as_text(_value(p, bindings, expression.source), expression.source, p.offset)
+            for p in template.parts
+        )
+    return Secret(_reveal(result)) if hidden else result
+
+
+def evaluate_rule(text: str, names: Mapping[str, Value]) -> Value:
+    """The value of the bare expression ``text`` (no ``${}``) over ``names``."""
+    return _value(code(text), {(name,): value for name, value in names.items()}, text)
+
+
+def check(source: str) -> None:
+    """Compile every expression of a template. ExpressionError with the place of the first fault."""
+    for part in parse(source).codes:
+        if part.plain is None:
+            text, _ = _shared(part)
+            _compiled(part, text, source)
+
+
+def descend(value: Value, path: Path) -> Value:
+    """The value at ``path`` inside a tree, through Secrets, Refs and UNKNOWN; KeyError with the step that is not there.
+
+    An Expr cannot be entered before it is evaluated: KeyError too.
+    """
+    for index, step in enumerate(path):
+        if value is UNKNOWN:
+            return UNKNOWN
+        if isinstance(value, Secret):
+            return secret(descend(value.reveal(), path[index:]))
+        if isinstance(value, Ref):
+            return Ref(value.address, value.path + path[index:])
+        inside = step in value if isinstance(value, Map) else isinstance(value, tuple) and step in range(len(value))
+        if not inside:
+            raise KeyError(path_text(path[: index + 1]))
+        value = value[step]
+    return value
+
+
+def as_text(value: Value, source: str = "", offset: int = 0) -> str:
+    """A value inside text: ``true``, ``null``, ``3``, ``0.5``; whole floats without their ``.0``, as CEL's ``string()`` does."""
+    if isinstance(value, Secret):
+        value = value.reveal()
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    what = "a map" if isinstance(value, Map) else "a list"
+    raise ExpressionError(
+        f"{what} cannot stand inside text",
+        source=source,
+        offset=offset,
+        hint='use a field of it, or .join(", ") for a list; ${…} as the whole value keeps its type',
+        code="expression.type",
+    )
+
+
+def _value(part: Code, bindings: Mapping[Path, Value], source: str) -> Value:
+    if part.plain is not None:
+        return _plain(part, part.plain, bindings, source)
+    text, placeholders = _shared(part)
+    program = _compiled(part, text, source)
+    try:
+        result = program.eval(data=_activation(bindings, placeholders))
+        is_error = result.type() == _cel().Type.ERROR
+        plain = result.plain_value()
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise failed(str(error), part, source, placeholders) from None
+    if is_error:
+        raise failed(str(plain), part, source, placeholders)
+    return _from_cel(plain, source, part.offset)
+
+
+def _plain(part: Code, chain: Chain, bindings: Mapping[Path, Value], source: str) -> Value:
+    for end in range(len(chain.names), 0, -1):
+        if chain.names[:end] in bindings:
+            try:
+                return descend(bindings[chain.names[:end]], chain.names[end:])
+            except KeyError as error:
+                raise ExpressionError(
+                    f"{path_text(chain.names[:end])} has no {error.args[0]}",
+                    source=source,
+                    offset=part.offset + chain.start,
+                    code="expression.no_such_key",
+                ) from None
+    raise ExpressionError(f"{path_text(chain.names)} is not known here", source=source, offset=part.offset + chain.start)
+
+
+def _activation(bindings: Mapping[Path, Value], placeholders: Mapping[str, str]) -> dict[str, Any]:
+    """Nested plain dicts: ``("raw", "uri")`` bound to 1 is ``{"raw": {"uri": 1}}``. A longer path below a bound one is in it."""
+    data: dict[Any, Any] = {}
+    bound: set[Path] = set()
+    for path in sorted(bindings, key=len):
+        root = placeholders.get(str(path[0]))
+        if root is None or any(path[:n] in bound for n in range(1, len(path))):
+            continue
+        bound.add(path)
+        steps = (root, *path[1:])
+        place = data
+        for step in steps[:-1]:
+            place = place.setdefault(step, {})
+        place[steps[-1]] = _reveal_plain(bindings[path])
+    return data
+
+
+@lru_cache(maxsize=65536)
+def _shared(part: Code) -> tuple[str, dict[str, str]]:
+    """The text with placeholders for the names of the spec, of the same length so that columns stay, and name → placeholder."""
+    names = list(dict.fromkeys(str(c.names[0]) for c in part.chains))
+    free = [p for p in _PLACEHOLDERS if p not in part.identifiers]
+    if len(names) > len(free):
+        return part.text, {n: n for n in names}
+    given = dict(zip(names, free, strict=False))
+    out, position = [], 0
+    for chain in part.chains:
+        name = str(chain.names[0])
+        out += [part.text[position : chain.start], given[name].ljust(len(name))]
+        position = chain.root_end
+    return "".join([*out, part.text[position:]]), given
+
+
+def _compiled(part: Code, text: str, source: str) -> Any:
+    placeholders = _shared(part)[1]
+    program = _compile(text, frozenset(placeholders.values()))
+    if isinstance(program, str):
+        raise refused(program, part, source, placeholders)
+    return program
+
+
+@lru_cache(maxsize=65536)
+def _compile(text: str, names: frozenset[str]) -> Any:
+    """A program, or the engine's message: refusals are remembered too."""
+    try:
+        return _environment(names).compile(text)
+    except (RuntimeError, ValueError, TypeError) as error:
+        return str(error)
+
+
+def _cel() -> Any:
+    from cel_expr_python import cel
+
+    return cel
+
+
+@lru_cache(maxsize=4096)
+def _environment(names: frozenset[str]) -> Any:
+    from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_optional, ext_strings
+
+    cel = _cel()
+    extensions = [
+        ext_strings.ExtStrings(),
+        ext_math.ExtMath(),
+        ext_optional.ExtOptional(),
+        ext_encoders.ExtEncoders(),
+        ext_bindings.ExtBindings(),
+    ]
+    anything, items = cel.Type.DYN, cel.Type.List(cel.Type.DYN)
+    member = {
+        "sort": ([items], items, sorted),
+        "distinct": ([items], items, _distinct),
+        "flatten": ([items], items, lambda xs: [y for x in xs for y in (x if isinstance(x, list) else [x])]),
+        "slice": ([items, cel.Type.INT, cel.Type.INT], items, lambda xs, start, end: xs[start:end]),
+    }
+    functions = [
+        cel.FunctionDecl(name, [cel.Overload(f"list_{name}", result, parameters, True, impl=run)])
+        for name, (parameters, result, run) in member.items()
+    ]
+    numbers = cel.Overload("lists_range", items, [cel.Type.INT], False, impl=lambda n: list(range(n)))
+    functions.append(cel.FunctionDecl("lists.range", [numbers]))
+    return cel.NewEnv(variables={n: anything for n in names}, extensions=extensions, functions=functions)
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    found: list[Any] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found
+
+
+def _reveal_plain(value: Value) -> Any:
+    """Plain dicts and lists for CEL, Secrets opened."""
+    if isinstance(value, Secret):
+        value = value.reveal()
+    if isinstance(value, Mapping):
+        return {k: _reveal_plain(v) for k, v in value.items()}
+    if isinstance(value, tuple):
+        return [_reveal_plain(v) for v in value]
+    return value
+
+
+def _reveal(value: Value) -> Value:
+    return freeze(_reveal_plain(value))
+
+
+def _has_secret(value: Value) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_secret(v) for v in value.values())
+    if isinstance(value, tuple):
+        return any(_has_secret(v) for v in value)
+    return isinstance(value, Secret)
+
+
+def _has_unknown(value: Value) -> bool:
+    if value is UNKNOWN:
+        return True
+    if isinstance(value, Mapping):
+        return any(_has_unknown(v) for v in value.values())
+    if isinstance(value, tuple):
+        return any(_has_unknown(v) for v in value)
+    if isinstance(value, Expr):
+        return any(_has_unknown(v) for _, v in value.bindings)
+    return isinstance(value, Secret) and _has_unknown(value.reveal())
+
+
+def _from_cel(value: Any, source: str, offset: int) -> Value:
+    """A result as a frozen tree. Timestamps and durations become text, as CEL's ``string()`` writes them."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        raise ExpressionError(f"the result is {value}, which is no number", source=source, offset=offset)
+    if isinstance(value, list):
+        return tuple([_from_cel(v, source, offset) for v in value])
+    if isinstance(value, dict):
+        if odd := next((k for k in value if not isinstance(k, str)), None):
+            raise ExpressionError(f"the keys of a map must be strings, not {odd!r}", source=source, offset=offset)
+        return Map({k: _from_cel(v, source, offset) for k, v in value.items()})
+    if isinstance(value, timedelta):
+        return f"{as_text(value.total_seconds())}s"
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    raise ExpressionError(
+        "the result is neither text, number, boolean, list nor map",
+        source=source,
+        offset=offset,
+        hint="base64.encode(…) makes text of bytes" if isinstance(value, (bytes, bytearray)) else "",
+        code="expression.type",
+    )

@@ -1,0 +1,237 @@
+"""Resource blocks to Components: every property evaluated and checked against its kind."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlinfra.kinds import catalog
+from mlinfra.kinds.base import Kind
+from mlinfra.model.address import in_module, parse_address
+from mlinfra.model.component import DEFAULT_LIFECYCLE, Component, Lifecycle
+from mlinfra.model.diagnostic import Span
+from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, Value
+from mlinfra.resolve.instances import Key
+from mlinfra.resolve.problems import At
+from mlinfra.resolve.scope import Scope
+from mlinfra.spec.document import ResourceBlock
+from mlinfra.spec.kind_errors import diagnostics
+from mlinfra.spec.positions import Spans, YamlMap, find_span
+from mlinfra.spec.suggest import did_you_mean
+from mlinfra.spec.words import describe
+
+
+class BlockSpans(Spans):
+    """Places below a component's properties; failing that, below its block (``native``, ``tags``, ``depends_on``)."""
+
+    __slots__ = ("_block",)
+
+    def __init__(self, block: ResourceBlock) -> None:
+        super().__init__(block.properties)
+        self._block = block.node
+
+    def __getitem__(self, path: Path) -> Span:
+        span = find_span(self._node, path) or find_span(self._block, path)
+        if span is None:
+            raise KeyError(path)
+        return span
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Built:
+    """Components in the order written, and the addresses of those with a problem."""
+
+    components: tuple[Component, ...]
+    broken: frozenset[str]
+
+
+def build(root: Scope, default_target: str) -> Built:
+    """All components of the spec and its modules. What is wrong is noted."""
+    found: list[Component] = []
+    broken: set[str] = set()
+    problems = root.world.problems
+    for scope in scopes(root):
+        for name, block in scope.spec.resources.items():
+            for key, each in scope.instances(name).each.items():
+                before = len(problems)
+                component = _component(scope, block, key, each, default_target)
+                if component is None or len(problems) > before or (before and _has_unknown(component.properties)):
+                    broken.add(scope.address(name, key))
+                if component is not None:
+                    found.append(component)
+    return Built(_with_dependencies(root, found), frozenset(broken))
+
+
+def scopes(root: Scope) -> Iterator[Scope]:
+    """The root, then every module instance below it, outer ones first."""
+    waiting = [root]
+    while waiting:
+        scope = waiting.pop()
+        yield scope
+        children = [child for name in scope.spec.modules for child in scope.children(name).values()]
+        waiting.extend(reversed(children))
+
+
+def _component(scope: Scope, block: ResourceBlock, key: Key, each: Map | None, default_target: str) -> Component | None:
+    address = scope.address(block.name, key)
+    properties = scope.evaluate(block.properties, block.span, each)
+    spans = BlockSpans(block)
+    if block.kind in catalog.NAMES:
+        properties = _checked(scope, block.kind, address, properties, spans)
+    elif not block.kind:
+        return None
+    return Component(
+        kind=block.kind,
+        name=address,
+        target=default_target if block.target is None else _text(scope, block, "target", block.target, each) or default_target,
+        properties=properties,
+        lifecycle=_lifecycle(scope, block, each),
+        depends_on=block.depends_on,
+        description=block.description,
+        tags=_map(scope, block, "tags", block.tags, each),
+        native=_map(scope, block, "native", block.native, each),
+        existing=None if block.existing is None else _text(scope, block, "existing", block.existing, each),
+        span=block.span,
+        spans=spans,
+    )
+
+
+def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans: Spans) -> Map:
+    """The properties after the kind's own check; in a module, with local paths made relative to the root spec's folder."""
+    try:
+        model: Kind = catalog.kind(kind_name).model_validate(properties)
+    except ValidationError as error:
+        for problem in diagnostics(kind_name, error, address, spans):
+            scope.world.problems.note(problem)
+        return properties
+    if scope.module:
+        for local in model.local_paths():
+            if not FilePath(local.path).is_absolute():
+                moved = os.path.relpath(scope.spec.root / local.path, scope.world.root)
+                properties = _put(properties, local.field, moved)
+    return properties
+
+
+def _put(tree: Value, path: Path, value: Value) -> Value:
+    """The tree with ``value`` at ``path``; missing maps on the way are made."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(tree, tuple) and isinstance(step, int):
+        return (*tree[:step], _put(tree[step], rest, value), *tree[step + 1 :])
+    inside = tree if isinstance(tree, Map) else EMPTY
+    return Map({**inside, str(step): _put(inside.get(str(step)), rest, value)})
+
+
+def _text(scope: Scope, block: ResourceBlock, key: str, written: Any, each: Map | None) -> str | None:
+    """A common key that must be text and known at plan time."""
+    value = scope.evaluate(written, (block.node, key), each)
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is None or value is UNKNOWN:
+        return None
+    if isinstance(value, (Ref, Expr)):
+        problem = f"{key} of {block.name} uses a value that is known only after apply"
+        scope.world.problems.add("expression.not_known", problem, (block.node, key), "it must be known at plan time")
+    elif isinstance(value, Secret):
+        scope.world.problems.add("expression.sensitive", f"{key} of {block.name} cannot be sensitive", (block.node, key))
+    else:
+        problem = f"{key} of {block.name} must be text, not {describe(value)}"
+        scope.world.problems.add("expression.type", problem, (block.node, key))
+    return None
+
+
+def _map(scope: Scope, block: ResourceBlock, key: str, written: YamlMap | None, each: Map | None) -> Map:
+    return EMPTY if written is None else scope.evaluate(written, (block.node, key), each)
+
+
+def _lifecycle(scope: Scope, block: ResourceBlock, each: Map | None) -> Lifecycle:
+    if not block.replace_when:
+        return block.lifecycle if block.lifecycle != DEFAULT_LIFECYCLE else DEFAULT_LIFECYCLE
+    node = block.node["lifecycle"]
+    values = [scope.evaluate(value, (node, "replace_when"), each) for value in block.replace_when]
+    return dataclasses.replace(block.lifecycle, replace_when=tuple(values))
+
+
+def _has_unknown(value: Value) -> bool:
+    if isinstance(value, Map):
+        return any(_has_unknown(v) for v in value.values())
+    if isinstance(value, tuple):
+        return any(_has_unknown(v) for v in value)
+    return value is UNKNOWN
+
+
+def _with_dependencies(root: Scope, components: list[Component]) -> tuple[Component, ...]:
+    """Components with ``depends_on`` as addresses of components: instances and whole modules spelled out."""
+    below: dict[str, list[str]] = {}
+    for component in components:
+        parts = parse_address(component.name)
+        names = parts.module.split("module.") if parts is not None else []
+        prefix = ""
+        for name in names[1:]:
+            prefix = in_module(prefix, f"module.{name.rstrip('.')}")
+            below.setdefault(prefix, []).append(component.name)
+            if name.rstrip(".").endswith("]"):
+                below.setdefault(prefix[: prefix.rindex("[")], []).append(component.name)
+    wanted: dict[str, tuple[str, ...]] = {}
+    for scope in scopes(root):
+        for name, block in scope.spec.resources.items():
+            own = [a for index, d in enumerate(block.depends_on) for a in _targets(scope, d, (block.node, index), below)]
+            every = [*own, *scope.depends_on]
+            if every:
+                for key in scope.instances(name).each:
+                    address = scope.address(name, key)
+                    wanted[address] = tuple(dict.fromkeys(every))
+        for name, module in scope.spec.modules.items():
+            added = [a for index, d in enumerate(module.depends_on) for a in _targets(scope, d, (module.node, index), below)]
+            for child in scope.children(name).values():
+                child.depends_on = (*scope.depends_on, *added)
+    return tuple(
+        dataclasses.replace(c, depends_on=wanted.get(c.name, ())) if c.depends_on or c.name in wanted else c for c in components
+    )
+
+
+def _targets(scope: Scope, name: str, item: tuple[YamlMap, int], below: Mapping[str, list[str]]) -> list[str]:
+    """The components that an entry of ``depends_on`` means."""
+    node, index = item
+    at: At = (node["depends_on"], index) if isinstance(node.get("depends_on"), list) else (node, "depends_on")
+    parts = parse_address(name)
+    if name.startswith("module."):
+        module = name.removeprefix("module.").partition(".")[0].partition("[")[0]
+        if module in scope.spec.modules:
+            address = in_module(scope.module, name)
+            if address in below:
+                return below[address]
+            if parts is not None and address in scope.world.kinds:
+                return [address]
+            if not scope.module_instances(module).each or not scope.children(module):
+                return []
+        elif name.partition("[")[0] in scope.spec.unreadable:
+            return []
+        hint = did_you_mean(module, scope.spec.modules, allowed="modules") if module not in scope.spec.modules else ""
+        scope.world.problems.add("reference.unknown_name", f"depends_on: there is no {name}", at, hint)
+        return []
+    base = name.partition("[")[0]
+    if parts is None or base not in scope.spec.resources:
+        if base not in scope.spec.unreadable:
+            hint = did_you_mean(base, scope.spec.resources, allowed="resources")
+            scope.world.problems.add("reference.unknown_name", f"depends_on: there is no resource named {name!r}", at, hint)
+        return []
+    found = scope.instances(base)
+    addresses = [scope.address(base, key) for key in found.each]
+    if base == name:
+        return addresses
+    wanted = in_module(scope.module, name)
+    if wanted in addresses:
+        return [wanted]
+    if wanted not in [scope.address(base, key) for key in found.disabled] and not found.broken:
+        hint = did_you_mean(name, [a.removeprefix(f"{scope.module}.") for a in addresses], allowed="instances")
+        scope.world.problems.add("reference.unknown_instance", f"depends_on: there is no {name}", at, hint)
+    return []

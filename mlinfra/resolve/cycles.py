@@ -1,0 +1,52 @@
+"""What each component needs, and the exact circle when components need each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+
+from mlinfra.model.component import Component
+from mlinfra.model.diagnostic import Span
+from mlinfra.model.values import Value, leaves, references
+from mlinfra.provider.contract import span_at
+from mlinfra.resolve.order import topological
+from mlinfra.resolve.problems import Problems
+
+
+def needs_of(component: Component) -> tuple[str, ...]:
+    """The components that ``component`` refers to or depends on, each once."""
+    found = dict.fromkeys(ref.address for ref in references(component.properties))
+    for tree in (component.native, component.tags, component.lifecycle.replace_when):
+        if tree:
+            found.update(dict.fromkeys(ref.address for ref in references(tree)))
+    found.update(dict.fromkeys(component.depends_on))
+    return tuple(found)
+
+
+def check(components: Iterable[Component], problems: Problems) -> frozenset[str]:
+    """Note every circle, with the place of each step; gives the addresses in them."""
+    by_name = {c.name: c for c in components}
+    _, circles = topological({c.name: needs_of(c) for c in by_name.values()})
+    for circle in circles:
+        first = by_name[circle[0]]
+        if len(circle) == 2:
+            message, hint = f"{first.name} needs itself", "a resource cannot use its own outputs"
+        else:
+            message = f"these need each other: {' → '.join(circle)}"
+            hint = "take one of these references out, or pass the value in another way"
+        places = [(_place(by_name[a], b), f"{a} needs {b}") for a, b in pairwise(circle)]
+        related = tuple((span, remark) for span, remark in places[1:] if span is not None)
+        problems.add("reference.cycle", message, places[0][0], hint, related)
+    return frozenset(name for circle in circles for name in circle)
+
+
+def _place(component: Component, needed: str) -> Span | None:
+    """Where ``component`` says that it needs ``needed``."""
+    trees: Mapping[str, Value] = {"": component.properties, "native": component.native, "tags": component.tags}
+    for prefix, tree in trees.items():
+        for path, leaf in leaves(tree):
+            if any(ref.address == needed for ref in references(leaf)):
+                found: Span | None = span_at(component, (prefix, *path) if prefix else path)
+                return found
+    place: Span | None = component.spans.get(("depends_on",)) or component.span
+    return place

@@ -1,0 +1,79 @@
+"""The whole of resolve in one function: from a Spec and what was given on the command line to a Resolved."""
+
+from __future__ import annotations
+
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import SpecError
+from mlinfra.model.values import UNKNOWN, Map, Secret, Value, is_known
+from mlinfra.resolve import cycles, environment, moves
+from mlinfra.resolve.components import build, scopes
+from mlinfra.resolve.problems import Problems
+from mlinfra.resolve.resolved import Inputs, Resolved
+from mlinfra.resolve.scope import Scope
+from mlinfra.resolve.variables import given_values
+from mlinfra.resolve.world import OutputsOf, World
+from mlinfra.spec.document import Spec
+
+DEFAULT_TARGET = "local"
+
+
+def resolve(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) -> Resolved:
+    """Variables, environment, modules, for_each and expressions worked out. Reads the files of modules and variables, else pure.
+
+    ``outputs_of`` gives the outputs of a native kind (``docker.network``), so that a misspelt one is caught here. SpecError with
+    every problem that there is.
+    """
+    resolved, problems = examine(spec, inputs, outputs_of=outputs_of)
+    if problems:
+        raise SpecError(problems)
+    return resolved
+
+
+def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) -> tuple[Resolved, tuple[Diagnostic, ...]]:
+    """As much as can be resolved, and what is wrong with the rest: ``Resolved.broken`` names the components concerned.
+
+    SpecError only when nothing can be said: the environment does not exist."""
+    chosen = environment.choose(spec, inputs)
+    problems = Problems(spec.files)
+    world = World(spec, problems, outputs_of)
+    world.environment = chosen.name if chosen else ""
+    root = Scope(world, spec)
+    root.given = given_values(spec, chosen, inputs, root.names, problems)
+    for scope in scopes(root):
+        scope.force()
+    target = (chosen.target if chosen else None) or DEFAULT_TARGET
+    built = build(root, target)
+    circular = cycles.check(built.components, problems)
+    names = [c.name for c in built.components]
+    outputs = {name: root.output(name) for name in spec.outputs}
+    declared = list(dict.fromkeys((*names, *world.kinds)))
+    resolved = Resolved(
+        spec=spec,
+        project=spec.project,
+        environment=world.environment,
+        target=target,
+        protect=chosen.protect if chosen else False,
+        providers=environment.providers(root, chosen),
+        state=environment.state(root, chosen),
+        components=built.components,
+        outputs=Map({name: value for name, value in outputs.items() if value is not UNKNOWN}),
+        sensitive_outputs=tuple(n for n, o in spec.outputs.items() if o.sensitive or _holds_secret(outputs[n])),
+        moved=moves.moved(root, declared),
+        removed=moves.removed(root, declared),
+        imports=moves.imports(root, declared),
+        variables=Map({n: root.variable(n) for n, v in spec.variables.items() if not v.sensitive and is_known(root.variable(n))}),
+        sensitive=tuple(n for n, v in spec.variables.items() if v.sensitive),
+        spec_files=(*spec.files, *world.module_files),
+        files=problems.files,
+        broken=built.broken | circular,
+    )
+    return resolved, problems.found
+
+
+def _holds_secret(value: Value) -> bool:
+    if isinstance(value, Map):
+        return any(_holds_secret(v) for v in value.values())
+    if isinstance(value, tuple):
+        return any(_holds_secret(v) for v in value)
+    bindings = getattr(value, "bindings", ())
+    return isinstance(value, Secret) or any(_holds_secret(v) for _, v in bindings)

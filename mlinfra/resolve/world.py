@@ -1,0 +1,101 @@
+"""What all scopes of one resolution share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path as FilePath
+
+from mlinfra.kinds import catalog
+from mlinfra.model.errors import SpecError
+from mlinfra.model.values import Path, path_text
+from mlinfra.resolve.expressions import NameProblem
+from mlinfra.resolve.problems import At, Problems
+from mlinfra.spec.document import Spec
+from mlinfra.spec.suggest import did_you_mean
+
+OutputsOf = Callable[[str], Mapping[str, str] | None]
+"""The outputs (name → type) of a native kind; None when nobody knows."""
+
+_SCALARS = frozenset({"string", "integer", "number", "boolean"})
+
+
+class World:
+    """Problems, the chosen environment, the modules that were read and the kinds of the components by address."""
+
+    def __init__(self, spec: Spec, problems: Problems, outputs_of: OutputsOf | None) -> None:
+        self.root = spec.root
+        self.project = spec.project
+        self.environment = ""
+        self.problems = problems
+        self.kinds: dict[str, str] = {}
+        self._outputs_of = outputs_of
+        self._modules: dict[FilePath, Spec | None] = {}
+        self._computing: dict[tuple[object, ...], str] = {}
+
+    @property
+    def module_files(self) -> tuple[str, ...]:
+        """The spec files of all modules, relative to the root's folder."""
+        return tuple(file for spec in self._modules.values() if spec is not None for file in spec.files)
+
+    def module(self, folder: FilePath, at: At) -> Spec | None:
+        """The module in ``folder``; None when it cannot be used, which is noted once."""
+        folder = folder.resolve()
+        if folder not in self._modules:
+            self._modules[folder] = None
+            from mlinfra.spec.loader import read
+
+            try:
+                spec, problems = read(folder, module=True, shown=os.path.relpath(folder, self.root.resolve()))
+            except SpecError as error:
+                for problem in error.diagnostics:
+                    if problem.span is not None:
+                        self.problems.note(problem)
+                    else:
+                        self.problems.add(problem.code, problem.message, at, problem.hint)
+            else:
+                self.problems.files.update(spec.files)
+                for problem in problems:
+                    self.problems.note(problem)
+                self._modules[folder] = spec
+        return self._modules[folder]
+
+    @contextmanager
+    def computing(self, key: tuple[object, ...], label: str) -> Iterator[None]:
+        """Marks what is being worked out. NameProblem with the whole circle when it needs itself."""
+        if key in self._computing:
+            labels = list(self._computing.values())
+            circle = [*labels[list(self._computing).index(key) :], label]
+            message = f"{label} needs itself" if len(circle) == 2 else f"these need each other: {' → '.join(circle)}"
+            raise NameProblem("reference.cycle", message, "break the circle with a value that does not depend on it")
+        self._computing[key] = label
+        try:
+            yield
+        finally:
+            del self._computing[key]
+
+    def outputs_of(self, kind: str) -> Mapping[str, str] | None:
+        """What ``${name.…}`` of a component of this kind offers; None when that is not known here."""
+        return _outputs(kind) if kind in catalog.NAMES else self._outputs_of(kind) if self._outputs_of and kind else None
+
+    def check_output(self, address: str, path: Path) -> None:
+        """NameProblem when the component's kind has no such output."""
+        outputs = self.outputs_of(self.kinds.get(address, ""))
+        if not path or outputs is None or path[0] == "kind":
+            return
+        name = path[0]
+        kind = self.kinds[address]
+        if not isinstance(name, str) or name not in outputs:
+            hint = did_you_mean(str(name), outputs, allowed="outputs")
+            raise NameProblem("reference.unknown_output", f"{address} ({kind}) has no output {name!r}", hint)
+        if len(path) > 1 and outputs[name] in _SCALARS:
+            what = path_text(path[1:]).lstrip(".")
+            article = "an" if outputs[name] == "integer" else "a"
+            raise NameProblem("reference.unknown_output", f"{address}.{name} is {article} {outputs[name]}, it has no {what!r}")
+
+
+@lru_cache(maxsize=256)
+def _outputs(kind: str) -> Mapping[str, str]:
+    return catalog.kind(kind).outputs

@@ -1,0 +1,133 @@
+"""YAML containers that remember where they were written.
+
+A :class:`YamlMap` is a dict, a :class:`YamlList` a list; both carry the place of their values (and keys) as compact
+``(line, column, end_line, end_column)`` tuples, made into :class:`Span` only when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlinfra.model.diagnostic import Span
+from mlinfra.model.values import Path
+
+Mark = tuple[int, int, int, int]
+"""line, column, end line, end column; all from 1, the end exclusive."""
+
+
+class YamlMap(dict[str, Any]):
+    """``file`` is the file's name as shown; ``mark`` the map's own place; ``keys_at``/``values_at`` those of its entries."""
+
+    __slots__ = ("file", "keys_at", "mark", "values_at")
+
+    def __init__(self, file: str, mark: Mark) -> None:
+        super().__init__()
+        self.file = file
+        self.mark = mark
+        self.keys_at: dict[str, Mark] = {}
+        self.values_at: dict[str, Mark] = {}
+
+    def key_span(self, key: str) -> Span:
+        return Span(self.file, *self.keys_at.get(key, self.mark))
+
+    def value_span(self, key: str) -> Span:
+        return Span(self.file, *self.values_at.get(key, self.mark))
+
+    @property
+    def span(self) -> Span:
+        return Span(self.file, *self.mark)
+
+
+class MergedMap(YamlMap):
+    """A map whose entries come from several files."""
+
+    __slots__ = ("_files",)
+
+    def __init__(self, file: str, mark: Mark) -> None:
+        super().__init__(file, mark)
+        self._files: dict[str, str] = {}
+
+    def take(self, source: YamlMap, key: str) -> None:
+        """Add an entry of ``source`` with its place."""
+        self[key] = source[key]
+        self.keys_at[key] = source.keys_at[key]
+        self.values_at[key] = source.values_at[key]
+        self._files[key] = source.file
+
+    def key_span(self, key: str) -> Span:
+        return Span(self._files.get(key, self.file), *self.keys_at.get(key, self.mark))
+
+    def value_span(self, key: str) -> Span:
+        return Span(self._files.get(key, self.file), *self.values_at.get(key, self.mark))
+
+
+class YamlList(list[Any]):
+    """``values_at`` holds the place of each item, by index."""
+
+    __slots__ = ("file", "mark", "values_at")
+
+    def __init__(self, file: str, mark: Mark) -> None:
+        super().__init__()
+        self.file = file
+        self.mark = mark
+        self.values_at: list[Mark] = []
+
+    def value_span(self, index: int) -> Span:
+        return Span(self.file, *(self.values_at[index] if 0 <= index < len(self.values_at) else self.mark))
+
+    @property
+    def span(self) -> Span:
+        return Span(self.file, *self.mark)
+
+
+def find_span(node: Any, path: Path, *, key: bool = False) -> Span | None:
+    """The place of the value at ``path`` below ``node`` (of its key when ``key``); None when nothing stands there."""
+    span: Span | None = node.span if isinstance(node, (YamlMap, YamlList)) else None
+    for index, step in enumerate(path):
+        last = index == len(path) - 1
+        if isinstance(node, YamlMap) and step in node:
+            name = str(step)
+            span = node.key_span(name) if key and last else node.value_span(name)
+            node = node[name]
+        elif isinstance(node, YamlList) and isinstance(step, int) and 0 <= step < len(node):
+            span = node.value_span(step)
+            node = node[step]
+        else:
+            return None
+    return span
+
+
+class Spans(Mapping[Path, Span]):
+    """``Component.spans`` over a YAML node, computed on demand."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+
+    def __getitem__(self, path: Path) -> Span:
+        span = find_span(self._node, path)
+        if span is None:
+            raise KeyError(path)
+        return span
+
+    def key_span(self, path: Path) -> Span | None:
+        """The place of the key that ``path`` ends with; of the item itself in a list; None when nothing stands there."""
+        return find_span(self._node, path, key=True)
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(_paths(self._node, ()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _paths(node: Any, path: Path) -> Iterator[Path]:
+    yield path
+    if isinstance(node, YamlMap):
+        for key, child in node.items():
+            yield from _paths(child, (*path, key))
+    elif isinstance(node, YamlList):
+        for index, child in enumerate(node):
+            yield from _paths(child, (*path, index))

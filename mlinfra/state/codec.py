@@ -1,0 +1,103 @@
+"""Values and recorded resources as JSON, and back.
+
+Leaves that JSON does not know are tagged maps: ``{"$secret": digest}``, ``{"$ref": [address, path]}``, ``{"$expr": …}``,
+``{"$unknown": true}``, ``{"$missing": true}``; a user's own map with a ``$`` key is wrapped as ``{"$map": …}``. A Secret
+cannot be encoded: it must be sealed first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from mlinfra.model.change import MISSING
+from mlinfra.model.resource import ResourceState
+from mlinfra.model.values import UNKNOWN, Expr, Map, Ref, Secret, SecretDigest, Value
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def encode(value: Value) -> Any:
+    """A JSON tree of ``value``. TypeError for a Secret (a bug: nothing unsealed may be written) and for foreign objects."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None or kind is float:
+        return value
+    if isinstance(value, Mapping):
+        encoded = {k: encode(v) for k, v in value.items()}
+        return {"$map": encoded} if any(k.startswith("$") for k in encoded) else encoded
+    if isinstance(value, (tuple, list)):
+        return [encode(v) for v in value]
+    if isinstance(value, SecretDigest):
+        return {"$secret": value.digest}
+    if isinstance(value, Ref):
+        return {"$ref": [value.address, list(value.path)]}
+    if isinstance(value, Expr):
+        return {"$expr": value.source, "bindings": [[list(path), encode(bound)] for path, bound in value.bindings]}
+    if value is UNKNOWN:
+        return {"$unknown": True}
+    if value is MISSING:
+        return {"$missing": True}
+    if isinstance(value, Secret):
+        raise TypeError("a Secret must be sealed before it is encoded")
+    if isinstance(value, _PLAIN):
+        return value
+    raise TypeError(f"a {kind.__name__} is no value of mlinfra")
+
+
+def decode(tree: Any) -> Value:
+    """The value of a JSON tree."""
+    kind = type(tree)
+    if kind is dict:
+        for tag in tree:
+            if tag[:1] == "$":
+                return _tagged(tag, tree)
+        return Map({k: decode(v) for k, v in tree.items()})
+    if kind is list:
+        return tuple([decode(v) for v in tree])
+    return tree
+
+
+def _tagged(tag: str, tree: dict[str, Any]) -> Value:
+    body = tree[tag]
+    match tag:
+        case "$map":
+            return Map({k: decode(v) for k, v in body.items()})
+        case "$secret":
+            return SecretDigest(body)
+        case "$ref":
+            return Ref(body[0], tuple(body[1]))
+        case "$expr":
+            return Expr(body, tuple((tuple(path), decode(bound)) for path, bound in tree["bindings"]))
+        case "$unknown":
+            return UNKNOWN
+        case "$missing":
+            return MISSING
+    raise ValueError(f"unknown tag {tag}")
+
+
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ResourceState)}
+_TREES = ("attributes", "replace_when")
+_TUPLES = ("inputs", "dependencies")
+
+
+def encode_resource(r: ResourceState) -> dict[str, Any]:
+    """A recorded resource; fields at their default are left out."""
+    out: dict[str, Any] = {}
+    for name, default in _DEFAULTS.items():
+        value = getattr(r, name)
+        if value != default:
+            out[name] = encode(value)
+    return out
+
+
+def decode_resource(tree: Mapping[str, Any]) -> ResourceState:
+    """The recorded resource; keys that this version does not know are refused (TypeError)."""
+    known = dict(tree)
+    for name in _TREES:
+        if name in known:
+            known[name] = decode(known[name])
+    for name in _TUPLES:
+        if name in known:
+            known[name] = tuple(known[name])
+    return ResourceState(**known)

@@ -1,0 +1,140 @@
+"""What differs between recorded and wanted attributes: pure, driven by the schema. Used by plan, and again by apply when
+values that were unknown have become known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mlinfra.model.change import MISSING, AttributeChange
+from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.values import UNKNOWN, Map, Path, Secret, SecretDigest, Value, is_known, path_text, thaw
+from mlinfra.state.sealing import Sealer
+
+_FREE = Attribute()
+
+
+def differences(
+    schema: Schema,
+    recorded: Mapping[str, Value],
+    wanted: Mapping[str, Value],
+    sealer: Sealer,
+    *,
+    inputs_before: Iterable[str] = (),
+    ignore: tuple[str, ...] = (),
+) -> tuple[AttributeChange, ...]:
+    """Every leaf of ``wanted`` (inputs and predictions, UNKNOWN and Secret leaves allowed) that is not as recorded, and
+    every attribute of ``inputs_before`` that is wanted no more. Attributes of the record that nobody wants are left alone."""
+    changes: list[AttributeChange] = []
+    for name, want in wanted.items():
+        have = recorded.get(name, MISSING)
+        if have is want:
+            continue
+        attribute = schema.attributes.get(name, _FREE)
+        if attribute.volatile or (want is None and have is MISSING):
+            continue
+        _compare(attribute, (name,), have, want, sealer, changes)
+    for name in inputs_before:
+        attribute = schema.attributes.get(name, _FREE)
+        if name not in wanted and recorded.get(name) is not None and not attribute.computed:
+            _add(attribute, (name,), recorded[name], MISSING, changes)
+    return tuple(c for c in changes if not ignored(c.path, ignore)) if ignore else tuple(changes)
+
+
+def drifted(schema: Schema, recorded: Map, observed: Map, sealer: Sealer) -> tuple[AttributeChange, ...]:
+    """What the world holds otherwise than recorded. Only what both sides know counts: write-only and volatile
+    attributes do not, nor do attributes that the provider newly reports."""
+    shared = {
+        name: observed[name]
+        for name, have in recorded.items()
+        if name in observed and not schema.attributes.get(name, _FREE).write_only and have is not observed[name]
+    }
+    return differences(schema, recorded, shared, sealer)
+
+
+def ignored(path: Path, ignore: tuple[str, ...]) -> bool:
+    """Whether ``lifecycle.ignore_changes`` names this path or something above it."""
+    text = path_text(path)
+    return any(text == name or text.startswith((name + ".", name + "[")) for name in ignore)
+
+
+def cloak(observed: Value, pattern: Value) -> Value:
+    """``observed`` with every leaf wrapped into Secret where ``pattern`` (wanted or recorded) has a secret."""
+    if isinstance(pattern, (Secret, SecretDigest)):
+        return observed if isinstance(observed, (Secret, SecretDigest)) or observed is None else Secret(observed)
+    if isinstance(pattern, Mapping) and isinstance(observed, Mapping):
+        return Map({k: cloak(v, pattern.get(k)) for k, v in observed.items()})
+    if isinstance(pattern, tuple) and isinstance(observed, tuple) and len(pattern) == len(observed):
+        return tuple([cloak(v, p) for v, p in zip(observed, pattern, strict=True)])
+    return observed
+
+
+def equal(have: Value, want: Value, sealer: Sealer) -> bool:
+    """Deep equality that sees through secrets; False as soon as something is unknown."""
+    if isinstance(want, (Secret, SecretDigest)) or isinstance(have, (Secret, SecretDigest)):
+        if have is MISSING or want is MISSING:
+            return False
+        return _digest(have, sealer) == _digest(want, sealer)
+    if isinstance(want, Mapping) and isinstance(have, Mapping):
+        return want.keys() == have.keys() and all(equal(have[k], v, sealer) for k, v in want.items())
+    if isinstance(want, tuple) and isinstance(have, tuple):
+        return len(want) == len(have) and all(equal(h, w, sealer) for h, w in zip(have, want, strict=True))
+    if isinstance(want, bool) is not isinstance(have, bool):
+        return False
+    return bool(have == want)
+
+
+def _digest(value: Value, sealer: Sealer) -> SecretDigest:
+    if isinstance(value, SecretDigest):
+        return value
+    return sealer.digest(value.reveal() if isinstance(value, Secret) else value)
+
+
+def _compare(attribute: Attribute, path: Path, have: Value, want: Value, sealer: Sealer, changes: list[AttributeChange]) -> None:
+    if want is UNKNOWN:
+        _add(attribute, path, have, UNKNOWN, changes)
+        return
+    if equal(have, want, sealer):
+        return
+    if len(path) == 1 and have is not MISSING and is_known(want):
+        if attribute.same is not None and attribute.same(have, want):
+            return
+        if attribute.unordered and _multiset(have) == _multiset(want):
+            return
+    if isinstance(have, Mapping) and isinstance(want, Mapping) and not attribute.sensitive:
+        for key in [*want, *(k for k in have if k not in want)]:
+            _compare(attribute, (*path, key), have.get(key, MISSING), want.get(key, MISSING), sealer, changes)
+    elif _lists_of_maps(have, want):
+        for index, (h, w) in enumerate(zip(have, want, strict=True)):
+            _compare(attribute, (*path, index), h, w, sealer, changes)
+    else:
+        _add(attribute, path, have, want, changes)
+
+
+def _lists_of_maps(have: Value, want: Value) -> bool:
+    return (
+        isinstance(have, tuple)
+        and isinstance(want, tuple)
+        and len(have) == len(want)
+        and all(isinstance(v, Mapping) for v in (*have, *want))
+    )
+
+
+def _multiset(value: Value) -> list[str]:
+    if not isinstance(value, tuple):
+        return [repr(value)]
+    return sorted(json.dumps(thaw(v), sort_keys=True, default=repr) for v in value)
+
+
+def _add(attribute: Attribute, path: Path, before: Any, after: Any, changes: list[AttributeChange]) -> None:
+    sensitive = attribute.sensitive or any(isinstance(v, (Secret, SecretDigest)) for v in (before, after))
+    changes.append(
+        AttributeChange(
+            path=path,
+            before=before,
+            after=after,
+            sensitive=sensitive,
+            forces_replacement=(attribute.source or "this attribute is immutable") if attribute.immutable else "",
+        )
+    )

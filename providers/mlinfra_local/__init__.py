@@ -1,0 +1,1 @@
+"""The embedded provider: everything on this machine, with nothing but pip-installable parts."""

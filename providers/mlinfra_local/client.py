@@ -1,0 +1,73 @@
+"""The local provider's client: the folders it works in. Nothing is created before it is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from mlinfra.provider.contract import ProviderContext
+from mlinfra.provider.failures import Invalid
+
+SCHEME = "local://"
+"""How a place below the data folder is written in attributes: the same for every clone of a project."""
+
+
+class LocalConfig(BaseModel):
+    """``root`` replaces the data folder (default: ``.mlinfra/local`` beside the spec)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    root: str | None = None
+
+
+class LocalClient:
+    """Paths for this project and environment. ``base`` is the spec's folder; ``data`` holds everything we make.
+
+    Layout of ``data``: ``buckets/NAME``, ``services/NAME`` (pid, config and log of a supervised process),
+    ``runs/NAME`` (outputs, and results by fingerprint), ``code/DIGEST`` and ``environments/DIGEST`` (shared by runs),
+    ``registries/NAME``.
+    """
+
+    def __init__(self, config: LocalConfig, context: ProviderContext) -> None:
+        self.base = context.base
+        self.project = context.project
+        self.environment = context.environment
+        self.excluded = context.excluded
+        self.data = (
+            (context.base / config.root / f"{context.project}-{context.environment or 'default'}")
+            if config.root
+            else context.data
+        )
+
+    def folder(self, area: str, name: str) -> Path:
+        """``data/area/name``, absolute, not created. Invalid when ``name`` would leave the area."""
+        parent = (self.data / area).resolve()
+        folder = (parent / name).resolve()
+        if folder == parent or not folder.is_relative_to(parent):
+            raise Invalid(f"{name!r} cannot be the name of a folder")
+        return folder
+
+    def path_of(self, uri: str) -> Path:
+        """The absolute path behind ``local://AREA/…``, ``file://…`` or a path relative to the spec. Nothing need be there.
+
+        Invalid for any other scheme, and for a ``local://`` URI that leaves the data folder."""
+        if uri.startswith(SCHEME):
+            root = self.data.resolve()
+            found = (root / uri.removeprefix(SCHEME)).resolve()
+            if not found.is_relative_to(root):
+                raise Invalid(f"{uri!r} leaves the data folder")
+            return found
+        parts = urlsplit(uri)
+        if parts.scheme == "file":
+            return Path(unquote(parts.path))
+        if "://" in uri:
+            raise Invalid(
+                f"{uri!r} is no place on this machine", hint="the local target reads local:// and file:// URIs and paths"
+            )
+        return (self.base / uri).resolve()
+
+    def uri_of(self, path: Path) -> str:
+        """``local://…`` of a path below the data folder."""
+        return SCHEME + path.resolve().relative_to(self.data.resolve()).as_posix()

@@ -1,0 +1,300 @@
+"""A model registry in one folder: MLflow's own SQLite store, the models beside it, no server.
+
+    mlflow.db              MLflow's database; ``mlflow.set_registry_uri("sqlite:///…/mlflow.db")`` opens it
+    models/NAME/DIGEST12   the artifact of every version that mlinfra registered
+    artifacts/             what users' own runs log
+    registry.json          which operation made it
+
+Writes go through MLflow. Reads take its tables directly, because a plan that changes nothing should not wait seconds for
+MLflow's import; when the tables are not as expected, reads go through MLflow as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlinfra.provider import files
+from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Transient
+
+TAG = "mlinfra:"
+"""Tags that begin so are ours: op, project, env, address, digest, version."""
+
+_DATABASE = "mlflow.db"
+_MARKER = "registry.json"
+_DELETED = "Deleted_Internal"
+_lock = threading.Lock()
+_locks: dict[Path, threading.RLock] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRecord:
+    number: int
+    source: str
+    description: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """A registered model as MLflow holds it; ``aliases`` name → version number, ``versions`` by number."""
+
+    name: str
+    description: str
+    tags: Mapping[str, str]
+    aliases: Mapping[str, int]
+    versions: Mapping[int, VersionRecord]
+
+
+def database_uri(folder: Path) -> str:
+    """What MLflow's clients take as tracking and registry URI. Absolute."""
+    return f"sqlite:///{folder / _DATABASE}"
+
+
+def exists(folder: Path) -> bool:
+    return (folder / _DATABASE).is_file()
+
+
+def marker(folder: Path) -> dict[str, Any]:
+    """What is written of the registry itself; empty when it is not ours."""
+    try:
+        return dict(json.loads((folder / _MARKER).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def write_marker(folder: Path, content: Mapping[str, Any]) -> None:
+    temporary = folder / (_MARKER + ".new")
+    temporary.write_text(json.dumps(dict(content)))
+    temporary.replace(folder / _MARKER)
+
+
+def create(folder: Path) -> None:
+    """Make the database, with the default experiment's artifacts beside it. Harmless when it is there."""
+    with opened(folder):
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
+
+        TrackingStore(database_uri(folder), (folder / "artifacts").as_uri())._dispose_engine()
+
+
+def remove(folder: Path) -> None:
+    """Delete all of it."""
+    with locked(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            raise Transient(f"{folder.name} cannot be removed completely; something still writes into {folder}")
+
+
+def models(folder: Path) -> dict[str, ModelRecord]:
+    """Every registered model by name. NotFound when there is no registry."""
+    if not exists(folder):
+        raise NotFound(f"the registry {folder.name} does not exist")
+    try:
+        return _read_tables(folder)
+    except sqlite3.Error:
+        return _read_through_mlflow(folder)
+
+
+def model(folder: Path, name: str) -> ModelRecord | None:
+    """One registered model; None when it, or the registry, is not there."""
+    return models(folder).get(name) if exists(folder) else None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other threads of this process off the registry: a copied artifact must not be pruned before it is registered."""
+    with _lock:
+        mine = _locks.setdefault(folder, threading.RLock())
+    with mine:
+        yield
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Any]:
+    """MLflow's registry store, for writing; its errors become failures. The database is made when it is not there."""
+    with locked(folder), _failures(folder.name):
+        store_type = _store_type()
+        folder.mkdir(parents=True, exist_ok=True)
+        store = store_type(database_uri(folder))
+        try:
+            yield store
+        finally:
+            # MLflow keeps engines for good; a pooled connection would outlive the file when the registry is deleted.
+            store._dispose_engine()
+
+
+def artifact_folder(folder: Path, model: str, digest: str) -> Path:
+    """Where the artifact with this digest (``sha256:…``) is kept."""
+    return folder / "models" / model / digest.removeprefix("sha256:")[:12]
+
+
+def keep_artifact(folder: Path, model: str, source: Path, expected: str | None) -> str:
+    """Copy an MLflow model folder into the registry, once per content; returns its digest.
+
+    Invalid when it is no MLflow model, or when its bytes are not the ``expected`` ones (they changed since the plan)."""
+    if expected and artifact_folder(folder, model, expected).is_dir():
+        return expected
+    if not (source / "MLmodel").is_file():
+        problem = "is not an MLflow model folder: it has no MLmodel file" if source.exists() else "does not exist"
+        raise Invalid(f"{source} {problem}", hint="save it with mlflow.<flavour>.save_model(model, path)")
+    parent = folder / "models" / model
+    parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".copy-", dir=parent))
+    try:
+        for file in files.select(source, "."):
+            target = temporary / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file.path, target)
+        digest = files.digest(temporary, ".").digest
+        if expected and digest != expected:
+            raise Invalid(f"{source} changed since the plan was made", hint="plan again")
+        target = artifact_folder(folder, model, digest)
+        if not target.is_dir():
+            temporary.chmod(0o755)
+            temporary.replace(target)
+        return digest
+    except OSError as error:
+        raise Invalid(f"{source} cannot be copied: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def prune_artifacts(folder: Path, model: str) -> None:
+    """Remove the artifacts of a model that none of its versions refers to."""
+    with locked(folder):
+        parent = folder / "models" / model
+        if not parent.is_dir():
+            return
+        known = models(folder).get(model) if exists(folder) else None
+        used = (
+            {artifact_folder(folder, model, v.tags.get(f"{TAG}digest", "")) for v in known.versions.values()} if known else set()
+        )
+        for child in parent.iterdir():
+            if child not in used:
+                shutil.rmtree(child, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            parent.rmdir()
+
+
+def own_tags(project: str, environment: str, address: str, token: str, **more: str) -> dict[str, str]:
+    """The tags that say whose this is."""
+    tags = {"op": token, "project": project, "env": environment, "address": address, **more}
+    return {f"{TAG}{name}": value for name, value in tags.items() if value}
+
+
+def user_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags without ours."""
+    return {name: value for name, value in tags.items() if not name.startswith(TAG)}
+
+
+def _store_type() -> Any:
+    # Deploying must not phone home; MLflow reads this when it is imported.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+    except ImportError as error:
+        raise Invalid(f"MLflow cannot be loaded: {error}", hint="pip install 'mlinfra-iac[local]'") from error
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return SqlAlchemyStore
+
+
+@contextlib.contextmanager
+def _failures(registry: str) -> Iterator[None]:
+    try:
+        yield
+    except Failure:
+        raise
+    except OSError as error:
+        raise Invalid(f"the registry {registry} cannot be used: {error}") from error
+    except Exception as error:
+        raise _failure(registry, error) from error
+
+
+def _failure(registry: str, error: Exception) -> Failure:
+    message = str(getattr(error, "message", error))
+    code = getattr(error, "error_code", "")
+    if "database is locked" in message or code == "TEMPORARILY_UNAVAILABLE":
+        return Transient(f"the registry {registry} is busy: {message}")
+    if code == "RESOURCE_ALREADY_EXISTS":
+        return AlreadyExists(message)
+    if code == "RESOURCE_DOES_NOT_EXIST":
+        return NotFound(message)
+    if "out-of-date database schema" in message:
+        return Invalid(
+            f"the registry {registry} was made by another MLflow",
+            hint="back it up, then: mlflow db upgrade sqlite:///…/mlflow.db",
+        )
+    return Invalid(f"MLflow: {message}")
+
+
+def _read_tables(folder: Path) -> dict[str, ModelRecord]:
+    connection = sqlite3.connect(f"{(folder / _DATABASE).as_uri()}?mode=ro", uri=True, timeout=10)
+    with contextlib.closing(connection):
+        model_tags: dict[str, dict[str, str]] = {}
+        for name, key, value in connection.execute("SELECT name, key, value FROM registered_model_tags"):
+            model_tags.setdefault(name, {})[key] = value or ""
+        aliases: dict[str, dict[str, int]] = {}
+        for name, alias, number in connection.execute("SELECT name, alias, version FROM registered_model_aliases"):
+            aliases.setdefault(name, {})[alias] = int(number)
+        version_tags: dict[tuple[str, int], dict[str, str]] = {}
+        for name, number, key, value in connection.execute("SELECT name, version, key, value FROM model_version_tags"):
+            version_tags.setdefault((name, int(number)), {})[key] = value or ""
+        versions: dict[str, dict[int, VersionRecord]] = {}
+        for name, number, source, description in connection.execute(
+            "SELECT name, version, source, description FROM model_versions WHERE current_stage IS NULL OR current_stage != ?",
+            (_DELETED,),
+        ):
+            tags = version_tags.get((name, int(number)), {})
+            record = VersionRecord(number=int(number), source=source or "", description=description or "", tags=tags)
+            versions.setdefault(name, {})[int(number)] = record
+        return {
+            name: ModelRecord(
+                name=name,
+                description=description or "",
+                tags=model_tags.get(name, {}),
+                aliases=aliases.get(name, {}),
+                versions=versions.get(name, {}),
+            )
+            for name, description in connection.execute("SELECT name, description FROM registered_models")
+        }
+
+
+def _read_through_mlflow(folder: Path) -> dict[str, ModelRecord]:
+    with opened(folder) as store:
+        found: dict[str, ModelRecord] = {}
+        for entity in _pages(store.search_registered_models):
+            versions = {
+                int(v.version): VersionRecord(
+                    number=int(v.version), source=v.source or "", description=v.description or "", tags=dict(v.tags)
+                )
+                for v in _pages(lambda **page: store.search_model_versions(f"name = '{entity.name}'", **page))  # noqa: B023
+            }
+            found[entity.name] = ModelRecord(
+                name=entity.name,
+                description=entity.description or "",
+                tags=dict(entity.tags),
+                aliases={alias: int(number) for alias, number in entity.aliases.items()},
+                versions=versions,
+            )
+        return found
+
+
+def _pages(search: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(max_results=200, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

@@ -1,0 +1,112 @@
+"""One step: run (or found again by its fingerprint), then held against what it promised. The same for every kind of run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from mlinfra.model.values import Secret, thaw
+from mlinfra.provider.contract import ProviderContext
+from mlinfra.provider.failures import Invalid
+from mlinfra.provider.progress import say
+from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.execution import RunRequest, RunResult, fingerprint, recall, run, secret_key
+from mlinfra_local.execution.store import short
+from mlinfra_local.expectations import broken
+from mlinfra_local.pipelines.definition import Definition, StepDefinition
+
+
+class StepRecord(TypedDict):
+    """What a step gave. ``fingerprint`` is ``""`` for a step that only checks; ``outputs`` maps names to URIs."""
+
+    fingerprint: str
+    outputs: dict[str, str]
+    metrics: dict[str, Any]
+    reused: bool
+
+
+class ExpectationBroken(Invalid):
+    """The step ran, and its results are not what was promised; running it again would not help."""
+
+
+def client_of(definition: Definition, file: Path) -> LocalClient:
+    """The client of the data folder that holds the definition's ``file`` (``DATA/pipelines/NAME/definition.json``)."""
+    context = ProviderContext(project="", environment="", base=Path(definition.base), data=file.resolve().parents[2])
+    return LocalClient(LocalConfig(), context)
+
+
+def perform(
+    client: LocalClient, definition: Definition, step: StepDefinition, upstream: Mapping[str, StepRecord], *, again: bool
+) -> StepRecord:
+    """Run the step and check its expectations. ``again`` runs it even when its fingerprint ran before (schedules).
+
+    Raises what :func:`mlinfra_local.execution.run` raises, and ExpectationBroken."""
+    taken = {name: upstream[source]["outputs"][output] for name, (source, output) in step.takes.items()}
+    inputs = {**step.inputs, **taken}
+    if step.command is None:
+        record = StepRecord(fingerprint="", outputs={}, metrics=_inherited(step, upstream), reused=False)
+    else:
+        environment: dict[str, str | Secret] = dict(step.env)
+        environment.update({name: Secret(os.environ[carrier]) for name, carrier in step.secrets.items()})
+        name = run_name(definition, step)
+        mark = fingerprint(
+            code=definition.code,
+            command=step.command,
+            params=step.arguments,
+            environment=environment,
+            inputs={**inputs, **{f"{k}@": v for k, v in step.versions.items()}},
+            more={"outputs": step.outputs, "requirements": definition.requirements},
+            key=secret_key(client, name) if step.secrets else b"",
+        )
+        request = RunRequest(
+            name=name,
+            user=definition.name,
+            fingerprint=mark,
+            workdir=client.folder("code", short(definition.code)),
+            command=step.command,
+            arguments=step.arguments,
+            inputs=inputs,
+            outputs=step.outputs,
+            environment=environment,
+            timeout=step.timeout,
+            requirements=definition.requirements,
+            again=again,
+        )
+        result = asyncio.run(run(client, request))
+        if result.reused:
+            say("nothing that it depends on changed: not run again")
+        record = _record(mark, result)
+    problems = broken(step.expect, record["metrics"], _tables(client, record, inputs))
+    if problems:
+        raise ExpectationBroken("; ".join(problems), path=("steps", step.name, "expect"))
+    return record
+
+
+def run_name(definition: Definition, step: StepDefinition) -> str:
+    """The step's folder below ``runs``."""
+    return f"{definition.name}/{step.name}"
+
+
+def is_intact(client: LocalClient, pipeline: str, step: str, record: StepRecord) -> bool:
+    """Whether everything that the step gave is still there, untouched."""
+    return not record["fingerprint"] or recall(client, f"{pipeline}/{step}", record["fingerprint"]) is not None
+
+
+def _record(mark: str, result: RunResult) -> StepRecord:
+    outputs = {name: output.uri for name, output in result.outputs.items()}
+    return StepRecord(fingerprint=mark, outputs=outputs, metrics=thaw(result.metrics), reused=result.reused)
+
+
+def _inherited(step: StepDefinition, upstream: Mapping[str, StepRecord]) -> dict[str, Any]:
+    """A step that only checks, checks the metrics of those that it needs."""
+    return {name: value for need in step.needs for name, value in upstream[need]["metrics"].items()}
+
+
+def _tables(client: LocalClient, record: StepRecord, inputs: Mapping[str, str]) -> list[Path]:
+    """Where to look for a table: the outputs, or what a step without outputs was given."""
+    uris = record["outputs"] or inputs
+    here = [uri for uri in uris.values() if "://" not in uri or uri.startswith(("local://", "file://"))]
+    return [client.path_of(uri) for uri in here]

@@ -1,0 +1,162 @@
+"""``local.dataset``: versions of files in a bucket's directory, each below the digest of its bytes.
+
+``buckets/BUCKET/datasets/NAME/DIGEST/`` holds one version; ``dataset.json`` beside them says whose they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlinfra.model.resource import Desired, Observed, ResourceState
+from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.values import Map, Value
+from mlinfra.provider import files
+from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
+from mlinfra.provider.progress import say
+from mlinfra_local.client import LocalClient
+from mlinfra_local.execution import store
+from mlinfra_local.execution.scratch import clean, remove_empty, scratch, write_atomically
+
+_MARKER = "dataset.json"
+
+
+def _uri(attributes: Mapping[str, Value]) -> str:
+    place = f"local://buckets/{attributes['bucket']}/datasets/{attributes['name']}/{store.short(attributes['version'])}"
+    return f"{place}/{attributes['file']}" if attributes.get("file") else place
+
+
+def _id(attributes: Mapping[str, Value]) -> str:
+    return f"{attributes['bucket']}/{attributes['name']}"
+
+
+def _predict(attributes: Map) -> Mapping[str, Value]:
+    named = all(isinstance(attributes.get(name), str) for name in ("bucket", "name"))
+    if not named:
+        return {}
+    known = isinstance(attributes.get("version"), str) and isinstance(attributes.get("file", ""), str)
+    return {"id": _id(attributes), **({"uri": _uri(attributes)} if known else {})}
+
+
+class Dataset:
+    """``version`` is the digest that the source had when the plan was made; a version that is kept needs no source, so a
+    rollback works when the source has moved on. Old versions stay beside the new one (at most ``keep`` of them)."""
+
+    schema = Schema(
+        attributes={
+            "bucket": Attribute(type="string", required=True, immutable=True, source="the directory that holds it"),
+            "name": Attribute(type="string", required=True, immutable=True, source="the directory's name"),
+            "source": Attribute(type="string", required=True, write_only=True),
+            "version": Attribute(type="string", required=True),
+            "size": Attribute(type="integer"),
+            "file": Attribute(type="string", description="the file's name; empty for a folder"),
+            "keep": Attribute(type="integer", write_only=True),
+            "id": Attribute(type="string", computed=True),
+            "uri": Attribute(type="string", computed=True),
+        },
+        predict=_predict,
+        holds_data=True,
+    )
+
+    async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
+        return await asyncio.to_thread(_read, _folder(client, recorded.id), recorded.attributes)
+
+    async def create(self, client: LocalClient, desired: Desired, token: str) -> Observed:
+        return await asyncio.to_thread(_write, client, desired, token)
+
+    async def update(self, client: LocalClient, recorded: ResourceState, desired: Desired) -> Observed:
+        return await asyncio.to_thread(_write, client, desired, None)
+
+    async def delete(self, client: LocalClient, recorded: ResourceState) -> None:
+        folder = _folder(client, recorded.id)
+        if folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder)
+        remove_empty(folder.parent)
+
+    async def find(self, client: LocalClient, desired: Desired, token: str) -> Observed | None:
+        folder = _folder(client, _id(desired.attributes))
+        await asyncio.to_thread(clean, folder)
+        if _marker(folder).get("op") != token:
+            return None
+        return await asyncio.to_thread(_read, folder, desired.attributes)
+
+    async def adopt(self, client: LocalClient, id: str) -> Observed | None:
+        folder = _folder(client, id)
+        marker = _marker(folder)
+        bucket, _, name = id.partition("/")
+        known: dict[str, Value] = {k: marker[k] for k in ("version", "file", "source") if k in marker}
+        known |= {"bucket": bucket, "name": name}
+        return await asyncio.to_thread(_read, folder, Map(known)) if "version" in known else None
+
+    async def stake(self, client: LocalClient, recorded: ResourceState) -> str:
+        folder = _folder(client, recorded.id)
+        count = len(await asyncio.to_thread(store.kept, folder))
+        return f"{count:,} version{'s' if count != 1 else ''}" if count else ""
+
+
+def _folder(client: LocalClient, id: str) -> Path:
+    bucket, separator, name = id.partition("/")
+    if not (bucket and separator and name) or "/" in name:
+        raise Invalid(f"{id!r} is no dataset; write it as BUCKET/NAME")
+    return client.folder("buckets", f"{bucket}/datasets/{name}")
+
+
+def _marker(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / _MARKER).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read(folder: Path, known: Map) -> Observed | None:
+    """The version that ``known`` names, as it stands: when its bytes changed, ``version`` is what they are now."""
+    stored = store.check(folder, known["version"])
+    if stored is None:
+        return None
+    at_place = {**known, "id": _id(known), "uri": _uri(known)}
+    return Observed(at_place["id"], Map({**at_place, "version": stored.digest, "size": stored.size}))
+
+
+def _write(client: LocalClient, desired: Desired, token: str | None) -> Observed:
+    wanted = desired.attributes
+    folder = _folder(client, _id(wanted))
+    if not folder.parents[1].is_dir():
+        raise NotFound(f"there is no bucket {wanted['bucket']} on this machine", path=("bucket",))
+    marker = _marker(folder)
+    if token is not None and marker.get("address", desired.address) != desired.address:
+        raise AlreadyExists(
+            f"the bucket has a dataset {wanted['name']} already: that of {marker['address']}", import_id=_id(wanted)
+        )
+    try:
+        _store(client, folder, wanted)
+        op = marker.get("op", "") if token is None else token
+        fields = {"op": op, "address": desired.address, **{k: wanted[k] for k in ("version", "file", "source") if k in wanted}}
+        write_atomically(folder / _MARKER, json.dumps(fields))
+        if wanted.get("keep") is not None:
+            old = [name for name in store.kept(folder) if name != store.short(wanted["version"])]
+            for name in old[: max(0, len(old) - wanted["keep"])]:
+                store.drop(folder, name)
+    except OSError as error:
+        raise Failure(f"the dataset cannot be written: {error}") from error
+    found = _read(folder, wanted)
+    assert found is not None
+    return found
+
+
+def _store(client: LocalClient, folder: Path, wanted: Map) -> None:
+    kept = store.check(folder, wanted["version"])
+    if kept is not None and kept.digest == wanted["version"]:
+        return
+    source = wanted["source"]
+    try:
+        selected = files.select(client.base, source)
+    except OSError as error:
+        raise Invalid(f"the source {source} cannot be read: {error.strerror}", path=("source",)) from error
+    say(f"copying {len(selected):,} file{'s' if len(selected) != 1 else ''}")
+    with scratch(folder) as temporary:
+        store.copy(folder, selected, wanted["version"], temporary.folder / "version", what=f"the source {source}")

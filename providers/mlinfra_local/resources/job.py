@@ -1,0 +1,277 @@
+"""``local.job``: what one run of the user's training code gave. A run is a function of its fingerprint.
+
+``runs/NAME/job.json`` says which operation and which fingerprint made the resource what it is; the rest is
+:mod:`mlinfra_local.execution`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+from mlinfra.model.resource import Desired, Observed, ResourceState
+from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves, thaw
+from mlinfra.provider import files
+from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
+from mlinfra_local import execution, ray_head, reservations
+from mlinfra_local.client import LocalClient
+from mlinfra_local.execution import RunRequest, RunResult
+from mlinfra_local.execution import ray_job as ray_submission
+from mlinfra_local.execution.scratch import write_atomically
+from mlinfra_local.expectations import broken
+
+DONE = "done"
+_MARKER = "job.json"
+_RUN_INPUTS = ("code", "run", "params", "env", "inputs", "outputs", "requirements", "processes", "status")
+
+
+def _predict(attributes: Map) -> Mapping[str, Value]:
+    known: dict[str, Value] = {"id": attributes["name"]} if isinstance(attributes.get("name"), str) else {}
+    return known | ({"status": DONE} if attributes.get("run_on_apply", True) is True else {})
+
+
+class Job:
+    """``results`` maps each output to the URI of its content, ``artifact`` is that of ``model`` or of the first one.
+
+    ``status``: ``done``; ``lost`` when results are gone or were touched; ``deferred`` while ``run_on_apply`` is off and nothing
+    ran yet."""
+
+    schema = Schema(
+        attributes={
+            "name": Attribute(type="string", required=True, immutable=True, source="the folder of its results"),
+            "cluster": Attribute(type="string"),
+            "code": Attribute(type="map", required=True),
+            "run": Attribute(type="string", required=True),
+            "params": Attribute(type="map"),
+            "env": Attribute(type="map"),
+            "inputs": Attribute(type="map"),
+            "outputs": Attribute(type="list"),
+            "expect": Attribute(type="map"),
+            "requirements": Attribute(type="any"),
+            "processes": Attribute(type="integer"),
+            "timeout": Attribute(type="number"),
+            "run_on_apply": Attribute(type="boolean"),
+            "id": Attribute(type="string", computed=True),
+            "status": Attribute(type="string", computed=True),
+            "artifact": Attribute(type="string", computed=True),
+            "artifact_digest": Attribute(type="string", computed=True),
+            "results": Attribute(type="map", computed=True),
+            "metrics": Attribute(type="map", computed=True),
+            "fingerprint": Attribute(type="string", computed=True),
+        },
+        predict=_predict,
+        runs=True,
+        run_inputs=_RUN_INPUTS,
+    )
+
+    def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
+        problems: list[tuple[Path, str]] = []
+        if isinstance(attributes.get("run"), str):
+            try:
+                execution.argv(attributes["run"])
+            except Invalid as error:
+                problems.append((("run",), error.message))
+        for name in ("run", "params", "inputs"):
+            problems.extend(
+                ((name, *path), "a secret here would stand in the process list for all to see: pass it by env")
+                for path, leaf in leaves(attributes.get(name))
+                if isinstance(leaf, (Secret, SecretDigest))
+            )
+        return problems
+
+    async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
+        return await asyncio.to_thread(_read, client, recorded.id, recorded.attributes)
+
+    async def create(self, client: LocalClient, desired: Desired, token: str) -> Observed:
+        name = str(desired.attributes["name"])
+        owner = _marker(client, name).get("address", desired.address)
+        if owner != desired.address:
+            raise AlreadyExists(f"there is a job {name} already: that of {owner}", import_id=name)
+        return await self._make(client, desired, token)
+
+    async def update(self, client: LocalClient, recorded: ResourceState, desired: Desired) -> Observed:
+        return await self._make(client, desired, _marker(client, recorded.id).get("op", ""))
+
+    async def delete(self, client: LocalClient, recorded: ResourceState) -> None:
+        await asyncio.to_thread(execution.forget, client, recorded.id)
+
+    async def find(self, client: LocalClient, desired: Desired, token: str) -> Observed | None:
+        name = str(desired.attributes["name"])
+        await asyncio.to_thread(execution.clean_up, client, name)
+        marker = _marker(client, name)
+        if marker.get("op") != token:
+            return None
+        known = Map({**desired.attributes, "id": name, "status": DONE, "fingerprint": marker.get("fingerprint", "")})
+        return await asyncio.to_thread(_read, client, name, known)
+
+    def logs(self, client: LocalClient, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
+        return execution.logs(client, recorded.id, follow=follow)
+
+    async def _make(self, client: LocalClient, desired: Desired, op: str) -> Observed:
+        wanted = desired.attributes
+        for path, problem in self.validate(wanted):
+            raise Invalid(problem, path=path)
+        name = str(wanted["name"])
+        mark = await asyncio.to_thread(_fingerprint, client, name, wanted)
+        result = await asyncio.to_thread(execution.recall, client, name, mark)
+        if result is None and wanted.get("run_on_apply", True):
+            result = await execution.run(client, await _request(client, desired, name, mark))
+        if result is not None:
+            await asyncio.to_thread(_check, client, wanted, result)
+        marker = _file(client, name)
+        try:
+            await asyncio.to_thread(write_atomically, marker, json.dumps({"op": op, "address": desired.address, "fingerprint": mark}))
+        except OSError as error:
+            raise Failure(f"{marker} cannot be written: {error.strerror}") from error
+        return _observed(name, wanted, mark, result, DONE if result else "deferred")
+
+
+async def _request(client: LocalClient, desired: Desired, name: str, mark: str) -> RunRequest:
+    wanted = desired.attributes
+    code = wanted["code"]
+    launcher, placed = await asyncio.to_thread(_placement, client, wanted)
+    return RunRequest(
+        name=name,
+        fingerprint=mark,
+        workdir=await asyncio.to_thread(execution.pack, client, code["path"], code["digest"], name),
+        command=wanted["run"],
+        arguments=_arguments(wanted.get("params", EMPTY)),
+        inputs={k: await asyncio.to_thread(_input, client, k, v) for k, v in wanted.get("inputs", EMPTY).items()},
+        outputs=tuple(wanted.get("outputs", ())),
+        environment={**placed, **{k: v if isinstance(v, Secret) else _text(v) for k, v in wanted.get("env", EMPTY).items()}},
+        processes=wanted.get("processes", 1),
+        timeout=wanted.get("timeout") or desired.timeout,
+        requirements=await asyncio.to_thread(_requirements, client, wanted.get("requirements")),
+        launcher=launcher,
+        accept=lambda outputs, metrics: _accept(wanted, outputs, metrics),
+    )
+
+
+def _placement(client: LocalClient, wanted: Map) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What the cluster adds to the run: how it is launched, and what of the host it may see."""
+    cluster = wanted.get("cluster")
+    if cluster is None:
+        return (), {}
+    held = reservations.held(client, cluster)
+    if held is None:
+        raise NotFound(f"nothing is reserved for the cluster {cluster} on this machine", path=("cluster",), hint="apply it first")
+    environment = {"CUDA_VISIBLE_DEVICES": ray_head.visible(held)} if held.gpus else {}
+    head = ray_head.find(client, cluster)
+    if head is None:
+        return (), environment
+    launcher = (sys.executable, "-P", str(FilePath(ray_submission.__file__)), head.dashboard)
+    return launcher, {**environment, "RAY_ADDRESS": head.address}
+
+
+def _fingerprint(client: LocalClient, name: str, wanted: Map) -> str:
+    """Content counts, not where it lies: of a path the digest alone takes part."""
+    env = wanted.get("env", EMPTY)
+    requirements = wanted.get("requirements")
+    return execution.fingerprint(
+        code=wanted["code"]["digest"],
+        command=wanted["run"],
+        params=wanted.get("params", EMPTY),
+        environment=env,
+        inputs={k: v["digest"] if isinstance(v, Mapping) else v for k, v in wanted.get("inputs", EMPTY).items()},
+        more={
+            "outputs": wanted.get("outputs", ()),
+            "processes": wanted.get("processes", 1),
+            "requirements": requirements["digest"] if isinstance(requirements, Mapping) else requirements,
+        },
+        key=execution.secret_key(client, name) if any(isinstance(v, Secret) for v in env.values()) else b"",
+    )
+
+
+def _arguments(params: Map) -> tuple[str, ...]:
+    """``--name value`` for each; a list gives several values, None nothing at all."""
+    words: list[str] = []
+    for name, value in params.items():
+        if value is not None:
+            words += [f"--{name}", *map(_text, value if isinstance(value, tuple) else (value,))]
+    return tuple(words)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(thaw(value)) if isinstance(value, Mapping) else str(value)
+
+
+def _input(client: LocalClient, name: str, given: Value) -> str:
+    """The URI or path to read; Invalid when the bytes at a path are no longer those of the plan."""
+    if isinstance(given, str):
+        return given
+    _verify(client, f"the input {name} ({given['path']})", given, ("inputs", name))
+    return str(given["path"])
+
+
+def _requirements(client: LocalClient, given: Value) -> tuple[str, ...]:
+    if not isinstance(given, Mapping):
+        return tuple(given or ())
+    _verify(client, f"the file {given['path']}", given, ("requirements",))
+    lines = (client.base / given["path"]).read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _verify(client: LocalClient, what: str, given: Mapping[str, Any], path: Path) -> None:
+    try:
+        found = files.digest(client.base, given["path"]).digest
+    except OSError as error:
+        raise Invalid(f"{what} cannot be read: {error.strerror}", path=path) from error
+    if found != given["digest"]:
+        raise Invalid(f"{what} changed since the plan was made", path=path, hint="plan again")
+
+
+def _accept(wanted: Map, outputs: Mapping[str, FilePath], metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    problems = broken(wanted.get("expect", EMPTY), metrics, list(outputs.values()))
+    if problems:
+        raise Invalid("; ".join(problems), path=("expect",), hint="nothing of this run is kept")
+    return {}
+
+
+def _check(client: LocalClient, wanted: Map, result: RunResult) -> None:
+    """What is expected may have changed since a result was kept."""
+    if result.reused:
+        _accept(wanted, {name: client.path_of(o.uri) for name, o in result.outputs.items()}, result.metrics)
+
+
+def _read(client: LocalClient, name: str, known: Map) -> Observed | None:
+    if not _marker(client, name):
+        return None
+    mark = str(known.get("fingerprint", ""))
+    result = execution.recall(client, name, mark)
+    if result is not None:
+        return _observed(name, known, mark, result, DONE)
+    return Observed(name, Map({**known, "status": "deferred" if known.get("status") == "deferred" else "lost"}))
+
+
+def _observed(name: str, known: Map, mark: str, result: RunResult | None, status: str) -> Observed:
+    outputs = result.outputs if result else {}
+    artifact = outputs.get("model") or next(iter(outputs.values()), None)
+    computed: dict[str, Value] = {
+        "id": name,
+        "status": status,
+        "artifact": artifact.uri if artifact else None,
+        "artifact_digest": artifact.digest if artifact else None,
+        "results": Map({n: o.uri for n, o in outputs.items()}),
+        "metrics": result.metrics if result else EMPTY,
+        "fingerprint": mark,
+    }
+    return Observed(name, Map({**known, **computed}))
+
+
+def _file(client: LocalClient, name: str) -> FilePath:
+    return client.folder("runs", name) / _MARKER
+
+
+def _marker(client: LocalClient, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(_file(client, name).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,235 @@
+"""``local.pipeline``: steps run through Dagster, and Dagster's own processes where there is a schedule or a web page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlinfra.model.resource import Desired, Observed, ResourceState
+from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.values import Map, Secret, Value, freeze, is_known, leaves
+from mlinfra.model.values import Path as AttributePath
+from mlinfra.provider.failures import Failure, Invalid, Timeout
+from mlinfra.provider.progress import say
+from mlinfra_local.client import LocalClient
+from mlinfra_local.execution import clean_up, finish_guarded, forget, pack, start_guarded
+from mlinfra_local.execution.scratch import write_atomically
+from mlinfra_local.pipelines import definition as definitions
+from mlinfra_local.pipelines import results, supervision
+from mlinfra_local.pipelines.run_once import MARK, read_outcome
+from mlinfra_local.pipelines.steps import is_intact
+from mlinfra_local.pipelines.supervision import Wanted
+
+_AREA = "pipelines"
+_OWNER = "operation"
+_LOG = "log.txt"
+_FAILED = "the run ended without a word"
+
+
+def _predict(attributes: Map) -> Mapping[str, Value]:
+    predicted: dict[str, Value] = {}
+    wanted = _wanted(attributes)
+    if wanted is not None:
+        predicted["status"] = "running" if wanted.roles else "ready"
+    if attributes.get("run_on_apply", True) is True and (mark := definitions.predicted_fingerprint(attributes)):
+        predicted["fingerprint"] = mark
+    return predicted
+
+
+class Pipeline:
+    """A pipeline below ``pipelines/NAME``: its definition, Dagster's home, the result of the last complete run. The steps'
+    outputs are below ``runs/NAME/STEP``, by content.
+
+    ``status`` is ``running`` (its processes live), ``ready`` (it needs none), ``stopped`` (one is dead) or ``incomplete``
+    (it has not run, or results are gone). A scheduled run changes ``outputs``: the next plan passes them on."""
+
+    schema = Schema(
+        attributes={
+            "name": Attribute(type="string", required=True, immutable=True, source="the folder's name"),
+            "code": Attribute(type="map", required=True),
+            "steps": Attribute(type="map", required=True),
+            "requirements": Attribute(type="list"),
+            "schedule": Attribute(type="string"),
+            "timezone": Attribute(type="string"),
+            "run_on_apply": Attribute(type="boolean"),
+            "ui": Attribute(type="boolean"),
+            "outputs": Attribute(type="map", computed=True),
+            "metrics": Attribute(type="map", computed=True),
+            "fingerprint": Attribute(type="string", computed=True),
+            "status": Attribute(type="string", computed=True),
+            "url": Attribute(type="string", computed=True),
+            "run": Attribute(type="string", computed=True, volatile=True),
+        },
+        predict=_predict,
+        runs=True,
+    )
+
+    async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
+        return await asyncio.to_thread(_observe, client, recorded.id, recorded.attributes)
+
+    async def create(self, client: LocalClient, desired: Desired, token: str) -> Observed:
+        folder = client.folder(_AREA, str(desired.attributes["name"]))
+        await asyncio.to_thread(write_atomically, folder / _OWNER, token)
+        return await _make_so(client, desired)
+
+    async def update(self, client: LocalClient, recorded: ResourceState, desired: Desired) -> Observed:
+        return await _make_so(client, desired, recorded.attributes.get("url"))
+
+    async def delete(self, client: LocalClient, recorded: ResourceState) -> None:
+        await asyncio.to_thread(_delete, client, recorded.id)
+
+    async def find(self, client: LocalClient, desired: Desired, token: str) -> Observed | None:
+        name = str(desired.attributes["name"])
+        owner = client.folder(_AREA, name) / _OWNER
+        if not owner.is_file() or owner.read_text() != token:
+            return None
+        return await asyncio.to_thread(_observe, client, name, desired.attributes)
+
+    async def adopt(self, client: LocalClient, id: str) -> Observed | None:
+        return await asyncio.to_thread(_observe, client, id, Map(name=id))
+
+    def validate(self, attributes: Map) -> list[tuple[AttributePath, str]]:
+        """Secrets belong into ``env``: command lines are visible to everybody on the machine."""
+        return [
+            (("steps", *path), "a secret cannot stand here: command lines are visible to everybody; pass it by env")
+            for path, leaf in leaves(attributes.get("steps", Map()))
+            if isinstance(leaf, Secret) and path[1:2] != ("env",)
+        ]
+
+    async def logs(self, client: LocalClient, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
+        async for line in _lines(client.folder(_AREA, recorded.id) / _LOG, follow):
+            yield line
+
+
+def _wanted(attributes: Map) -> Wanted | None:
+    """None while it is not known."""
+    ui, schedule = attributes.get("ui", False), attributes.get("schedule")
+    return Wanted(bool(ui), bool(schedule)) if is_known((ui, schedule)) else None
+
+
+def _observe(client: LocalClient, name: str, given: Map) -> Observed | None:
+    folder = client.folder(_AREA, name)
+    if not folder.is_dir():
+        return None
+    result = results.read(folder)
+    wanted = _wanted(given) or Wanted(False, False)
+    status = "ready"
+    if given.get("run_on_apply", True) and not _is_intact(client, name, result):
+        status = "incomplete"
+    elif wanted.roles:
+        status = "running" if supervision.is_running(folder, wanted) else "stopped"
+    declared = [output for step in given.get("steps", Map()).values() for output in step.get("outputs", ())]
+    computed = {
+        "outputs": {output: result.outputs.get(output) if result else None for output in declared},
+        "metrics": result.metrics if result else {},
+        "fingerprint": result.fingerprint if result else "",
+        "status": status,
+        "url": supervision.url(folder),
+        "run": result.run if result else "",
+    }
+    return Observed(name, freeze({**given, "name": name, **computed}))
+
+
+def _is_intact(client: LocalClient, name: str, result: results.Result | None) -> bool:
+    return result is not None and all(is_intact(client, name, step, record) for step, record in result.steps.items())
+
+
+async def _make_so(client: LocalClient, desired: Desired, url: Any = None) -> Observed:
+    attributes = desired.attributes
+    name = str(attributes["name"])
+    folder = client.folder(_AREA, name)
+    definition, carried = await asyncio.to_thread(definitions.define, client, attributes)
+    await asyncio.to_thread(pack, client, str(attributes["code"]["path"]), definition.code, name)
+    result = await asyncio.to_thread(results.read, folder)
+    stale = result is None or result.fingerprint != definition.fingerprint
+    if attributes.get("run_on_apply", True) and (stale or not await asyncio.to_thread(_is_intact, client, name, result)):
+        await _run(client, definition, carried, desired)
+    definitions.write(folder / definitions.FILE, definition)
+    wanted = _wanted(attributes)
+    assert wanted is not None
+    port = urlsplit(url).port or 0 if isinstance(url, str) else 0
+    await asyncio.to_thread(supervision.keep_running, folder, wanted, carried, port)
+    observed = await asyncio.to_thread(_observe, client, name, attributes)
+    assert observed is not None
+    return observed
+
+
+async def _run(client: LocalClient, definition: definitions.Definition, carried: Mapping[str, str], desired: Desired) -> None:
+    """One run in a process of its own, which dies with this one. The definition in force changes only when it succeeds."""
+    folder = client.folder(_AREA, definition.name)
+    trial = folder / f"trial-{secrets.token_hex(4)}.json"
+    outcome = trial.with_suffix(".outcome")
+    environment = await asyncio.to_thread(supervision.environment, folder, carried)
+    command = (sys.executable, "-m", "mlinfra_local.pipelines.run_once", str(outcome))
+    for step in definition.steps:
+        await asyncio.to_thread(clean_up, client, f"{definition.name}/{step.name}")
+    definitions.write(trial, definition)
+    try:
+        with (folder / _LOG).open("w", buffering=1) as log:
+
+            def heard(line: str) -> None:
+                said = line.removeprefix(MARK)
+                log.write(said + "\n")
+                if said != line:
+                    say(said)
+
+            try:
+                async with asyncio.timeout(desired.timeout):
+                    process = await start_guarded(
+                        command, folder=folder, environment={**os.environ, **environment, definitions.VARIABLE: str(trial)}
+                    )
+                    await finish_guarded(process, heard)
+            except TimeoutError:
+                raise Timeout(f"the pipeline was stopped after {desired.timeout:g} seconds") from None
+        ended = read_outcome(outcome)
+        if ended is None:
+            raise Failure(f"{_FAILED}:\n{_tail(folder / _LOG)}", hint=f"its log is in {folder / _LOG}")
+        if ended.message:
+            kind = Timeout if ended.timed_out else Invalid
+            place = f"step {ended.step}: " if ended.step else ""
+            raise kind(place + ended.message, path=ended.path or ("steps", ended.step), hint=ended.hint)
+    finally:
+        for file in (trial, outcome):
+            file.unlink(missing_ok=True)
+
+
+def _delete(client: LocalClient, name: str) -> None:
+    folder = client.folder(_AREA, name)
+    supervision.stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    forget(client, name)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
+
+
+def _tail(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-20:])
+    return ""
+
+
+async def _lines(log: Path, follow: bool) -> AsyncIterator[str]:
+    if not log.is_file():
+        return
+    with log.open(errors="replace") as handle:
+        rest = ""
+        while True:
+            text = handle.readline()
+            rest += text
+            if rest.endswith("\n"):
+                yield rest[:-1]
+                rest = ""
+            elif not text:
+                if not follow:
+                    break
+                await asyncio.sleep(0.2)
+        if rest:
+            yield rest

@@ -1,0 +1,421 @@
+"""Supervises detached processes: started, found again by a later command, health-checked, stopped; nothing is left behind.
+
+A service lives in a folder of its own: ``service.json`` (pid, port, when it was created), ``log.txt``, and whatever its owner
+puts there. Every process of it carries ``MLINFRA_SERVICE=FOLDER`` in its environment, so that what a crash left is found even
+when ``service.json`` was never written. All functions are synchronous: call them by ``asyncio.to_thread``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from mlinfra.provider.failures import Failure, Invalid, Timeout, Transient
+
+if TYPE_CHECKING:
+    import psutil
+
+HOST = "127.0.0.1"
+VARIABLE = "MLINFRA_SERVICE"
+_RECORD = "service.json"
+_LOG = "log.txt"
+_LOG_LIMIT = 16 * 2**20
+_POLL = 0.05
+_CLOCK = 2.0  # seconds that a process's creation time may seem to move when the clock is set
+
+Health = Callable[[int], bool]
+"""Says whether the service on this port answers; False or an OSError: not yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """What to run. ``{port}`` in ``command`` and ``environment`` stands for the port.
+
+    ``environment``  added to this process's own; never written to a file
+    ``port``         the port wanted; 0: none, or any when ``any_port``
+    ``any_port``     another port is taken when the wanted one is not free
+    ``health``       polled until it says True; None: it is enough that the process lives
+    ``stop_signal``  what asks it to stop
+    ``workdir``      its working directory; default: the service's folder
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    any_port: bool = False
+    health: Health | None = None
+    stop_signal: int = signal.SIGTERM
+    workdir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A process as it was started. ``started`` is its creation time (seconds since 1970): with the pid, its identity."""
+
+    name: str
+    pid: int
+    port: int
+    started: float
+    stop_signal: int = signal.SIGTERM
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Processes that this very process started: they must be waited for, or they stay zombies."""
+
+
+def start(folder: Path, spec: ServiceSpec, *, timeout: float = 60.0) -> Service:
+    """Start the service and wait until it is healthy. What ran in this folder before is stopped first.
+
+    Raises Invalid when it dies while starting or its port is taken (with its last log lines), Timeout when it does not become
+    healthy in ``timeout`` seconds. Nothing is left running then.
+    """
+    stop(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + timeout
+    wanted = spec.port
+    for attempt in range(5):
+        port = _port(spec, wanted)
+        try:
+            return _start_once(folder, spec, port, deadline, timeout)
+        except Failure:
+            # Somebody may have taken the port between our look and the service's bind.
+            if not (spec.any_port and port and attempt < 4 and not _is_free(port)):
+                raise
+            wanted = 0
+    raise AssertionError
+
+
+def status(folder: Path) -> Service | None:
+    """The service as recorded, when its process lives; None when it is dead, or never was."""
+    service = _recorded(folder)
+    return service if service is not None and _process(folder, service) is not None else None
+
+
+def stop(folder: Path, *, timeout: float = 15.0) -> None:
+    """Ask it to stop, wait up to ``timeout`` seconds, then kill; with all its children and strays. Gone already is success."""
+    service = _recorded(folder)
+    leader = _process(folder, service) if service else None
+    members = _members(folder, service)
+    if leader is not None and service is not None:
+        with _gone_is_fine():
+            leader.send_signal(service.stop_signal)
+        _wait([leader], timeout)
+        members += _members(folder, service)
+    for process in members:
+        with _gone_is_fine():
+            process.kill()
+    left = _wait(members, 10.0)
+    if left:
+        pids = ", ".join(str(p.pid) for p in left)
+        raise Timeout(f"{service.name if service else folder.name} cannot be killed: process {pids} does not end")
+    (folder / _RECORD).unlink(missing_ok=True)
+
+
+def find_strays(folder: Path) -> list[int]:
+    """Pids of processes that belong to this folder, though ``service.json`` does not know them (a crash's leftovers)."""
+    service = _recorded(folder)
+    known: set[int] = set()
+    leader = _process(folder, service) if service else None
+    if leader is not None:
+        with _gone_is_fine():
+            known = {leader.pid, *(child.pid for child in leader.children(recursive=True))}
+    return [p.pid for p in _marked(folder) if p.pid not in known]
+
+
+def tail(folder: Path, lines: int = 20) -> list[str]:
+    """The last lines of its log, oldest first; empty when there is none."""
+    return _tail(folder, lines, 0)
+
+
+def log_file(folder: Path) -> Path:
+    """Where its output goes."""
+    return folder / _LOG
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def answers_http(path: str = "/", *, timeout: float = 2.0) -> Health:
+    """Healthy when ``GET path`` on the loopback is answered with a 2xx."""
+
+    def check(port: int) -> bool:
+        connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            return 200 <= connection.getresponse().status < 300
+        except http.client.HTTPException:
+            return False
+        finally:
+            connection.close()
+
+    return check
+
+
+def answers_tcp(*, timeout: float = 2.0) -> Health:
+    """Healthy when a TCP connection on the loopback is accepted."""
+
+    def check(port: int) -> bool:
+        with socket.create_connection((HOST, port), timeout=timeout):
+            return True
+
+    return check
+
+
+def _port(spec: ServiceSpec, wanted: int) -> int:
+    if wanted and _is_free(wanted):
+        return wanted
+    if spec.any_port:
+        return free_port()
+    if wanted:
+        raise Invalid(f"{spec.name} cannot start: port {wanted} is in use", hint="name another port, or stop what listens there")
+    return 0
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _start_once(folder: Path, spec: ServiceSpec, port: int, deadline: float, timeout: float) -> Service:
+    mark = _rotated_log_size(folder)
+    child = _spawn(folder, spec, port)
+    try:
+        service = _record(folder, spec, child, port)
+        while True:
+            if child.poll() is not None:
+                raise _died(folder, spec.name, child.returncode, mark)
+            if _is_healthy(spec, service):
+                return service
+            if time.monotonic() >= deadline:
+                raise Timeout(f"{spec.name} did not become healthy in {timeout:g} seconds{_quoted(_tail(folder, 20, mark))}")
+            time.sleep(_POLL)
+    except BaseException:
+        # A failed or interrupted start leaves nothing. The log stays: it says why.
+        stop(folder, timeout=1.0)
+        raise
+
+
+def _spawn(folder: Path, spec: ServiceSpec, port: int) -> subprocess.Popen[bytes]:
+    number = str(port)
+    command = [part.replace("{port}", number) for part in spec.command]
+    added = {name: value.replace("{port}", number) for name, value in spec.environment.items()}
+    environment = {**os.environ, **added, VARIABLE: str(folder)}
+    with _open_log(folder) as log:
+        try:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=spec.workdir or folder,
+                env=environment,
+                start_new_session=True,
+                close_fds=True,
+            )
+        except OSError as error:
+            raise Invalid(f"{spec.name} cannot start: {error}") from error
+    _children[child.pid] = child
+    return child
+
+
+def _record(folder: Path, spec: ServiceSpec, child: subprocess.Popen[bytes], port: int) -> Service:
+    import psutil
+
+    try:
+        started = psutil.Process(child.pid).create_time()
+    except psutil.Error:
+        started = time.time()
+    service = Service(name=spec.name, pid=child.pid, port=port, started=started, stop_signal=int(spec.stop_signal))
+    temporary = folder / (_RECORD + ".new")
+    temporary.write_text(
+        json.dumps(
+            {
+                "name": service.name,
+                "pid": service.pid,
+                "port": service.port,
+                "started": service.started,
+                "stop_signal": service.stop_signal,
+            }
+        )
+    )
+    temporary.replace(folder / _RECORD)
+    return service
+
+
+def _recorded(folder: Path) -> Service | None:
+    try:
+        found = json.loads((folder / _RECORD).read_text())
+        return Service(
+            name=str(found["name"]),
+            pid=int(found["pid"]),
+            port=int(found["port"]),
+            started=float(found["started"]),
+            stop_signal=int(found["stop_signal"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _process(folder: Path, service: Service) -> psutil.Process | None:
+    """The live process behind a record: same pid, same creation time, same folder; None when the pid is somebody else's."""
+    import psutil
+
+    _reap(service.pid)
+    try:
+        process = psutil.Process(service.pid)
+        if abs(process.create_time() - service.started) > _CLOCK or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        with contextlib.suppress(psutil.AccessDenied):
+            if process.environ().get(VARIABLE, str(folder)) != str(folder):
+                return None
+        return process
+    except psutil.Error:
+        return None
+
+
+def _marked(folder: Path) -> list[psutil.Process]:
+    """All processes whose environment names this folder; never this process or those that it runs under."""
+    import psutil
+
+    own = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        if process.pid in own:
+            continue
+        _reap(process.pid)
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(VARIABLE) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _members(folder: Path, service: Service | None) -> list[psutil.Process]:
+    """Every process of the service: those that carry its mark, and those of its process group that threw the mark away."""
+    import psutil
+
+    if service is None and not folder.exists():
+        return []
+    found = {p.pid: p for p in _marked(folder)}
+    if service is not None:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                same_group = os.getpgid(process.pid) == service.pid
+                if same_group and process.create_time() >= service.started - _CLOCK:
+                    found.setdefault(process.pid, process)
+    return list(found.values())
+
+
+def _wait(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Wait until they are gone; those that are left after ``timeout`` seconds."""
+    import psutil
+
+    left = {p.pid: p for p in processes}
+    deadline = time.monotonic() + timeout
+    while True:
+        for pid, process in list(left.items()):
+            _reap(pid)
+            try:
+                if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                    del left[pid]
+            except psutil.NoSuchProcess:
+                del left[pid]
+        if not left or time.monotonic() >= deadline:
+            return list(left.values())
+        time.sleep(_POLL)
+
+
+def _reap(pid: int) -> None:
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        _children.pop(pid, None)
+
+
+@contextlib.contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        yield
+
+
+def _is_healthy(spec: ServiceSpec, service: Service) -> bool:
+    if spec.health is None:
+        return True
+    try:
+        healthy = spec.health(service.port)
+    except OSError:
+        return False
+    return healthy and (not service.port or _listens(service))
+
+
+def _listens(service: Service) -> bool:
+    """Whether it is this service that listens on the port, and not a stranger who answers in its place."""
+    import psutil
+
+    try:
+        leader = psutil.Process(service.pid)
+        for process in (leader, *leader.children(recursive=True)):
+            for connection in process.net_connections(kind="tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == service.port:
+                    return True
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
+    return False
+
+
+def _died(folder: Path, name: str, code: int, mark: int) -> Failure:
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    message = f"{name} {how} while starting{_quoted(_tail(folder, 20, mark))}"
+    return Transient(message) if code == -signal.SIGKILL else Invalid(message)
+
+
+def _quoted(lines: list[str]) -> str:
+    return ":\n" + "\n".join(f"    {line}" for line in lines) if lines else "; its log is empty"
+
+
+def _open_log(folder: Path) -> IO[bytes]:
+    return os.fdopen(os.open(folder / _LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def _rotated_log_size(folder: Path) -> int:
+    """Where this start's lines will begin; a log that has grown large is put aside first."""
+    log = folder / _LOG
+    size = log.stat().st_size if log.exists() else 0
+    if size > _LOG_LIMIT:
+        log.replace(folder / "log.1.txt")
+        return 0
+    return size
+
+
+def _tail(folder: Path, lines: int, mark: int) -> list[str]:
+    try:
+        with (folder / _LOG).open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(mark, size - 256 * 1024))
+            text = log.read().decode(errors="replace")
+    except OSError:
+        return []
+    return list(deque((line for line in text.splitlines() if line.strip()), maxlen=lines))

@@ -1,0 +1,1 @@
+"""The Milvus provider: collections and aliases in any Milvus: Lite, standalone, cluster, Zilliz Cloud."""

@@ -1,0 +1,1 @@
+"""The native types of this provider, one type (or family) a file."""

@@ -1,0 +1,101 @@
+"""``milvus.alias``: the name that applications search through. Moving it is one atomic step of the server."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mlinfra.model.resource import Desired, Observed, ResourceState
+from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.values import Map
+from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
+from mlinfra.provider.progress import say
+from mlinfra_milvus.client import MilvusClients, Server
+from mlinfra_milvus.places import where
+
+
+class Alias:
+    """An alias holds no mark of its own: one that points at our collection is taken for ours, any other is left alone."""
+
+    schema = Schema(
+        attributes={
+            "uri": Attribute(type="string", required=True),
+            "token": Attribute(type="string", sensitive=True, write_only=True),
+            "database": Attribute(type="string", immutable=True, source="Milvus: an alias belongs to one database"),
+            "alias": Attribute(type="string", required=True, immutable=True, source="the alias's own name"),
+            "collection": Attribute(type="string", required=True),
+        },
+        serves=True,
+    )
+
+    async def read(self, client: MilvusClients, recorded: ResourceState) -> Observed | None:
+        return await asyncio.to_thread(_read, client.server(recorded.attributes), recorded)
+
+    async def create(self, client: MilvusClients, desired: Desired, token: str) -> Observed:
+        return await asyncio.to_thread(_create, client.server(desired.attributes), desired, token)
+
+    async def update(self, client: MilvusClients, recorded: ResourceState, desired: Desired) -> Observed:
+        return await asyncio.to_thread(_update, client.server(desired.attributes), recorded.id, desired)
+
+    async def delete(self, client: MilvusClients, recorded: ResourceState) -> None:
+        server = client.server(recorded.attributes)
+        await asyncio.to_thread(server.drop_alias, str(recorded.attributes["alias"]))
+
+    async def find(self, client: MilvusClients, desired: Desired, token: str) -> Observed | None:
+        return await asyncio.to_thread(_find, client.server(desired.attributes), desired, token)
+
+    async def adopt(self, client: MilvusClients, id: str) -> Observed | None:
+        place, name = where(id)
+        return await asyncio.to_thread(_adopt, client.server(place), place, name, id)
+
+
+def _observed(id: str, attributes: Map, target: str) -> Observed:
+    known = {k: attributes[k] for k in ("uri", "database", "alias") if k in attributes}
+    return Observed(id, Map({**known, "collection": target}))
+
+
+def _id(desired: Desired, token: str) -> str:
+    return f"{desired.attributes['alias']}@{token[:8]}"
+
+
+def _read(server: Server, recorded: ResourceState) -> Observed | None:
+    if server.is_loopback and not server.answers():
+        # The server itself is drift then, and is repaired first; what it holds cannot be told apart from what is recorded.
+        return Observed(recorded.id, recorded.attributes)
+    target = server.alias_target(str(recorded.attributes["alias"]))
+    return None if target is None else _observed(recorded.id, recorded.attributes, target)
+
+
+def _create(server: Server, desired: Desired, token: str) -> Observed:
+    alias, collection = str(desired.attributes["alias"]), str(desired.attributes["collection"])
+    target = server.alias_target(alias)
+    if target is None:
+        if server.describe(alias) is not None:
+            raise Invalid(f"{alias} is the name of a collection: an alias cannot have it too", path=("alias",))
+        server.create_alias(alias, collection)
+    elif target != collection:
+        raise AlreadyExists(
+            f"the alias {alias} exists and points at {target}", import_id=f"{server.uri}/{server.database}/{alias}"
+        )
+    return _observed(_id(desired, token), desired.attributes, collection)
+
+
+def _update(server: Server, id: str, desired: Desired) -> Observed:
+    alias, collection = str(desired.attributes["alias"]), str(desired.attributes["collection"])
+    target = server.alias_target(alias)
+    if target is None:
+        raise NotFound(f"the alias {alias} is gone")
+    if target != collection:
+        server.move_alias(alias, collection)
+        say(f"alias {alias} moved from {target} to {collection}")
+    return _observed(id, desired.attributes, collection)
+
+
+def _find(server: Server, desired: Desired, token: str) -> Observed | None:
+    collection = str(desired.attributes["collection"])
+    target = server.alias_target(str(desired.attributes["alias"]))
+    return _observed(_id(desired, token), desired.attributes, collection) if target == collection else None
+
+
+def _adopt(server: Server, place: Map, name: str, id: str) -> Observed | None:
+    target = server.alias_target(name)
+    return None if target is None else _observed(id, Map({**place, "alias": name}), target)

@@ -1,0 +1,82 @@
+"""A Milvus Lite server for every worker, the process that ``local.milvus`` runs; and a real Milvus where one is at hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from milvus_world import World, clients, unique
+
+from mlinfra_local import services
+
+STANDALONE = "MLINFRA_TEST_MILVUS"
+"""URI of a real Milvus server that tests may write to, like http://127.0.0.1:19530."""
+
+
+@pytest.fixture(scope="session")
+def lite_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("milvus")
+    command = (
+        sys.executable, "-m", "mlinfra_local.milvus_server",
+        "--data-dir", str(folder / "data"), "--host", services.HOST, "--port", "{port}",
+    )  # fmt: skip
+    spec = services.ServiceSpec(name="Lite", command=command, any_port=True, health=services.answers_tcp())
+    service = services.start(folder, spec)
+    yield f"http://{services.HOST}:{service.port}"
+    services.stop(folder)
+
+
+@pytest.fixture(params=["milvus-lite", "milvus"])
+def any_engine(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """(engine, uri) of Lite, and of a real server."""
+    if request.param == "milvus-lite":
+        return request.param, request.getfixturevalue("lite_uri")
+    if not os.environ.get(STANDALONE):
+        pytest.skip(f"no real Milvus server: set {STANDALONE} to its address")
+    return request.param, os.environ[STANDALONE]
+
+
+@pytest.fixture
+def base() -> str:
+    return unique("tickets")
+
+
+def _world(uri: str, engine: str, folder: Path) -> Iterator[World]:
+    made = World(uri, clients(folder), engine)
+    yield made
+    made.destroy()
+    for server in made.client._servers.values():
+        server.close()
+
+
+@pytest.fixture
+def world(lite_uri: str, tmp_path: Path) -> Iterator[World]:
+    yield from _world(lite_uri, "milvus-lite", tmp_path)
+
+
+@pytest.fixture
+def any_world(any_engine: tuple[str, str], tmp_path: Path) -> Iterator[World]:
+    yield from _world(any_engine[1], any_engine[0], tmp_path)
+
+
+def _application(uri: str) -> Iterator[Any]:
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(uri=uri, dedicated=True)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def app(lite_uri: str) -> Iterator[Any]:
+    """A user's application: a client of its own."""
+    yield from _application(lite_uri)
+
+
+@pytest.fixture
+def any_app(any_engine: tuple[str, str]) -> Iterator[Any]:
+    yield from _application(any_engine[1])

@@ -1,0 +1,57 @@
+"""What a command may import: a person who asks for the version must not wait for pydantic."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def imported(*arguments: str) -> set[str]:
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, encoding="utf-8", check=True, timeout=60
+    )
+    return {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")}
+
+
+def loaded(names: set[str], package: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for name in names)
+
+
+@pytest.mark.parametrize("spelling", ["version", "--version", "-v"])
+def test_the_version_needs_nothing(spelling: str) -> None:
+    names = imported("-m", "mlinfra", spelling)
+    assert "mlinfra" in names
+    heavy = ["pydantic", "yaml", "click", "rich", "boto3", "pymilvus", "mlflow", "dagster", "asyncio", "importlib.metadata"]
+    assert [p for p in heavy if loaded(names, p)] == []
+    assert not loaded(names, "mlinfra.cli")
+
+
+def test_finding_a_command_imports_no_other_command_and_no_heavy_library() -> None:
+    names = imported("-c", "import mlinfra.cli.app")
+    heavy = [
+        "mlflow",
+        "dagster",
+        "pymilvus",
+        "pandas",
+        "rich",
+        "pydantic",
+        "yaml",
+        "asyncio",
+        "mlinfra.cli.commands",
+        "mlinfra.workflow",
+    ]
+    assert [p for p in heavy if loaded(names, p)] == []
+
+
+def test_validating_imports_no_library_of_a_resource_that_is_not_there(tmp_path: object) -> None:
+    spec = "version: 1\nproject: p\nresources:\n  d: {kind: data, input: 1}\n"
+    code = (
+        "import pathlib, sys; from mlinfra.cli.app import run\n"
+        f"folder = pathlib.Path({str(tmp_path)!r}); (folder / 'mlinfra.yaml').write_text({spec!r})\n"
+        "sys.exit(run(['validate', '-C', str(folder)]))"
+    )
+    names = imported("-c", code)
+    heavy = ["mlflow", "dagster", "pymilvus", "milvus_lite", "pandas", "sklearn", "psutil", "rich", "starlette", "uvicorn"]
+    assert [p for p in heavy if loaded(names, p)] == []
