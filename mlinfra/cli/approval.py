@@ -28,6 +28,4 @@ def approved(terminal: Terminal, question: str) -> bool:
     terminal.line("  Only 'yes' will be accepted.")
     terminal.line()
     terminal.text(terminal.style.bold("  Enter a value: "))
-    answer = sys.stdin.readline()
-    terminal.line()
-    return answer.strip() == "yes"
+    return sys.stdin.readline().strip() == "yes"

@@ -66,7 +66,7 @@ def closing_line(summary: ApplyFinished, *, verb: str = "apply", interrupted: bo
     """
     counts = f"Resources: {summary.added} added, {summary.changed} changed, {summary.destroyed} destroyed"
     if summary.failed or summary.blocked or interrupted:
-        how = "interrupted" if interrupted and not summary.failed else "incomplete"
+        how = "interrupted" if interrupted else "incomplete"
         return f"Apply {how}. {counts}; {summary.failed} failed, {summary.blocked} not tried."
     if verb == "destroy":
         return f"Destroy complete! Resources: {summary.destroyed} destroyed."

@@ -195,7 +195,7 @@ def _attributes(change: Change, view: _View) -> list[str]:
         wanted = change.after or EMPTY
         return _tree(masked(wanted, sensitive) if sensitive else wanted, "+", view)
     if change.action is Action.DELETE:
-        recorded = {k: v for k, v in (change.before or EMPTY).items() if v is not None}
+        recorded = {k: v for k, v in (change.before or EMPTY).items() if v not in (None, "", (), EMPTY)}
         kept = Map(dict(list(recorded.items())[:_DELETED_SHOWN]))
         lines = _tree(masked(kept, sensitive) if sensitive else kept, "-", view, single=True)
         more = len(recorded) - len(kept)
@@ -204,8 +204,8 @@ def _attributes(change: Change, view: _View) -> list[str]:
 
 
 def _tree(tree: Mapping[str, Value], sign: str, view: _View, *, single: bool = False) -> list[str]:
-    """Every top-level attribute of something that appears or goes; None says nothing and is left out."""
-    named = [(key_text(k), v) for k, v in tree.items() if v is not None]
+    """Every top-level attribute of something that appears or goes; what is empty says nothing and is left out."""
+    named = [(key_text(k), v) for k, v in tree.items() if v not in (None, "", (), EMPTY)]
     named.sort(key=lambda pair: pair[1] is UNKNOWN)
     longest = min(max((len(n) for n, _ in named), default=0), 30)
     painted = view.sign(sign)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from pydantic import ValidationError
 
@@ -203,7 +203,7 @@ class _Run:
             try:
                 settings, problems = check_settings(self.resolved, self.registry, instance)
             except PlanError as error:
-                self._note(error, component)
+                self._note(error, component, "target")
                 raise _Failed from None
             span = instance_span(self.resolved, instance) or component.span
             self.problems += [p if p.span is not None else dataclasses.replace(p, span=span) for p in problems]
@@ -225,7 +225,7 @@ class _Run:
             self._cannot(component)
             raise _Failed
         if isinstance(found, Exception):
-            self._note(found, component)
+            self._note(found, component, "kind")
             raise _Failed
         return found
 
@@ -255,28 +255,25 @@ class _Run:
                 self._types[name] = error
         found = self._types[name]
         if isinstance(found, Exception):
-            self._note(found, component)
+            self._note(found, component, "kind")
             raise _Failed
         return found
 
-    def _note(self, error: PlanError | ImportError, component: Component) -> None:
-        """A provider's or the registry's error, at the component's place where it has none of its own."""
+    def _note(self, error: PlanError | ImportError, component: Component, key: str = "") -> None:
+        """A provider's or the registry's error, at the component's ``key`` where it has no place of its own."""
         if isinstance(error, ImportError):
             provider = component.target.partition(".")[0]
             message = f"provider {provider!r} cannot be loaded: {error}"
             hint = f"install it with: pip install 'mlinfra-iac[{provider}]'"
             error = PlanError(Diagnostic(code="provider.missing_dependency", message=message, hint=hint))
-        self.problems += _placed(error.diagnostics, component)
+        span = component.spans.get((key,)) or component.span
+        self.problems += [
+            p if p.span is not None else dataclasses.replace(p, span=span, address=p.address or component.name)
+            for p in error.diagnostics
+        ]
 
     def _bug(self, message: str, component: Component) -> None:
         hint = "this is a bug of the provider; please report it"
         self.problems.append(
             Diagnostic(code="provider.bug", message=message, span=component.span, hint=hint, address=component.name)
         )
-
-
-def _placed(problems: Iterable[Diagnostic], component: Component) -> list[Diagnostic]:
-    return [
-        p if p.span is not None else dataclasses.replace(p, span=component.span, address=p.address or component.name)
-        for p in problems
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,8 @@ class ScopeNames:
         if len(chain) > 2 and found.shape != "one" and chain[2] in found.each:
             return self._outputs(chain, 3, name, chain[2])
         if len(chain) > 2 or found.shape == "one":
-            return self._missing(chain, 2, found, label, alone)
+            children = self.scope.children(name).values()
+            return self._missing(chain, 2, found, label, alone, {n for c in children for n in c.spec.outputs})
         keys = {key: self._all_outputs(name, key) for key in found.each}
         return chain, found.gather(keys)
 
@@ -125,10 +127,13 @@ class ScopeNames:
             key = chain[used]
             return self._follow(chain, used + 1, Ref(instance(address, key)))
         if found.shape == "one" or len(chain) > used:
-            return self._missing(chain, used, found, name, alone)
+            outputs = self.scope.world.outputs_of(self.scope.spec.resources[name].kind) or {}
+            return self._missing(chain, used, found, name, alone, outputs)
         return chain, self.scope.whole(name)
 
-    def _missing(self, chain: Path, used: int, found: Instances, label: str, alone: bool) -> tuple[Path, Value]:
+    def _missing(
+        self, chain: Path, used: int, found: Instances, label: str, alone: bool, outputs: Collection[str]
+    ) -> tuple[Path, Value]:
         """What is not enabled is null: an expression may test it, or have another branch. Everything else is a mistake."""
         key = None if found.shape == "one" else chain[used]
         if key in found.disabled:
@@ -140,9 +145,9 @@ class ScopeNames:
             return chain[:rest], None
         keys = [str(k) for k in found.each]
         hint = did_you_mean(str(key), keys, allowed="keys") if keys else "it has no instances"
-        if found.each and isinstance(key, str):
+        if found.each and key in outputs:
             example = instance(label, next(k for k in found.each if k is not None))
-            hint += f"; with for_each, write {example}.{key}" if key not in keys and "did you mean" not in hint else ""
+            hint = f"it has for_each: write {example}.{key} (keys: {', '.join(keys[:10])})"
         raise NameProblem("reference.unknown_instance", f"{label} has no instance {key!r}", hint)
 
     def _follow(self, chain: Path, used: int, value: Value) -> tuple[Path, Value]:

@@ -24,7 +24,7 @@ def span_of(at: At) -> Span | None:
 
 
 class Problems:
-    """``found`` in the order of discovery. The same problem at the same place (seen from another instance) counts once.
+    """The same problem at the same place (seen from another instance) counts once.
 
     ``files`` are the texts of all spec files by name as shown.
     """
@@ -35,7 +35,10 @@ class Problems:
 
     @property
     def found(self) -> tuple[Diagnostic, ...]:
-        return tuple(self._found.values())
+        """Every problem, by place; those without one first."""
+        return tuple(
+            sorted(self._found.values(), key=lambda p: (p.span.file, p.span.line, p.span.column) if p.span else ("", 0, 0))
+        )
 
     def __len__(self) -> int:
         return len(self._found)

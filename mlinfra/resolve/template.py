@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     r"|(?P<number>0[xX][0-9A-Fa-f]+[uU]?|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?[uU]?)|(?P<mark>.)",
     re.DOTALL,
 )
+_REFERENCE = re.compile(r"\$\{\s*((?!(?:true|false|null|in)\b)[a-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\s*\}\Z")
 _MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter", "bind", "optMap", "optFlatMap"})
 _LITERALS = frozenset({"true", "false", "null", "in"})
 _NAMESPACES = frozenset({"math", "base64", "optional", "cel", "lists", "strings"})
@@ -79,6 +80,8 @@ class Template:
 @lru_cache(maxsize=65536)
 def parse(text: str) -> Template:
     """Take a template apart; ``$${`` is a literal ``${``. TemplateError when it cannot be."""
+    if reference := _REFERENCE.match(text):
+        return Template((_plain(reference),))
     parts: list[str | Code] = []
     literal: list[str] = []
     position = 0
@@ -113,6 +116,14 @@ def code(text: str, offset: int = 0) -> Code:
     stripped = text.strip()
     plain = next((c for c in chains if text[c.start : c.end] == stripped), None) if len(chains) == 1 else None
     return Code(text, offset, chains, identifiers, plain)
+
+
+def _plain(found: re.Match[str]) -> Code:
+    """The common case, ``${raw.uri}``, without a tokenizer."""
+    names = found[1].split(".")
+    start = found.start(1) - 2
+    chain = Chain(tuple(names), start, start + len(names[0]), found.end(1) - 2)
+    return Code(found[0][2:-1], 2, (chain,), frozenset(names), chain)
 
 
 def chains(text: str) -> tuple[Path, ...]:

@@ -8,7 +8,7 @@ from mlinfra.spec.document import EnvironmentBlock, Import, Moved, Output, Remov
 from mlinfra.spec.names import ENVIRONMENT, TARGET
 from mlinfra.spec.positions import YamlList, YamlMap
 from mlinfra.spec.shape import Shape
-from mlinfra.spec.suggest import did_you_mean
+from mlinfra.spec.suggest import closest, did_you_mean
 from mlinfra.spec.words import cut, describe, is_expression
 
 VARIABLE_TYPES = ("string", "integer", "number", "boolean", "list", "map", "any")
@@ -162,10 +162,11 @@ def read_outputs(shape: Shape, root: YamlMap) -> dict[str, Output]:
         if "value" not in node:
             shape.missing(where, "value", span, "like value: ${api.url}")
             continue
-        hint_needed = [key for key in node if key not in OUTPUT_KEYS]
-        for key in hint_needed:
-            hint = did_you_mean(key, OUTPUT_KEYS) + "; a map as the output itself goes under 'value:'"
-            shape.problem("spec.unknown_key", f"{where} has no key {cut(key)!r}", node.key_span(key), hint)
+        for key in node:
+            if key not in OUTPUT_KEYS:
+                near = closest(key, OUTPUT_KEYS)
+                hint = f"did you mean {near!r}?" if near else "a map that is the output itself goes under 'value:'"
+                shape.problem("spec.unknown_key", f"{where} has no key {cut(key)!r}", node.key_span(key), hint)
         found[name] = Output(
             name=name,
             value=node["value"],

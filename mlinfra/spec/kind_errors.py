@@ -119,7 +119,7 @@ def _diagnostic(group: Sequence[_Problem], kind_name: str, component: str, spans
         what = f"a {kind_name}" if len(path) == 1 else parent
         return _at("spec.unknown_key", f"{what} has no key {cut(key)!r}", hint, component, path, _key_span(spans, path))
     code, message, hint = _value_problem(group, where)
-    place = _key_span(spans, path) if first.at.is_key else _nearest(spans, path)
+    place = _key_span(spans, path) if first.at.is_key or first.value is None else _nearest(spans, path)
     return _at(code, message, hint, component, path, place)
 
 

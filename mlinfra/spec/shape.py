@@ -26,7 +26,8 @@ class Shape:
     def wrong(self, node: YamlMap, key: str, where: str, expected: str, hint: str = "") -> None:
         """Note that the value of ``key`` is not what is expected."""
         found = describe(node[key])
-        self.problem("spec.bad_type", f"{where} must be {expected}, not {found}", node.value_span(key), hint)
+        span = node.key_span(key) if node[key] is None else node.value_span(key)
+        self.problem("spec.bad_type", f"{where} must be {expected}, not {found}", span, hint)
 
     def keys(self, node: YamlMap, allowed: Collection[str], where: str) -> None:
         """Refuse keys that mean nothing here."""

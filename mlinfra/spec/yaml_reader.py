@@ -277,7 +277,8 @@ class _Builder:
                 self._problem("yaml.unknown_alias", f"there is no anchor &{name} above", mark,
                               hint=did_you_mean(name, self._anchors, allowed="anchors"))  # fmt: skip
             self._nodes += 1
-            self._add(None, mark, name)
+            merging = bool(self._stack) and self._stack[-1].merges is not None and self._stack[-1].key == "<<"
+            self._add(YamlMap(self.file, mark) if merging else None, mark, name)
             return
         if len(self._stack) + target.height > MAX_DEPTH:
             self._too_deep(mark)
@@ -289,13 +290,13 @@ class _Builder:
             raise _GiveUp
         if self._stack:
             self._stack[-1].height = max(self._stack[-1].height, target.height)
-        self._add(target.value, mark, target.text, is_alias=True)
+        self._add(target.value, mark, target.text)
 
     def _too_deep(self, mark: Mark) -> None:
         self._problem("yaml.too_deep", f"this is nested more than {MAX_DEPTH} levels deep", mark)
         raise _GiveUp
 
-    def _add(self, value: Any, mark: Mark, text: str | None, *, merge: bool = False, is_alias: bool = False) -> None:
+    def _add(self, value: Any, mark: Mark, text: str | None, *, merge: bool = False) -> None:
         """Put a finished node where it belongs: root, list item, key or value."""
         if not self._stack:
             self.root, self.root_mark = value, mark

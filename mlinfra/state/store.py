@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class LocalStore:
     def put_if(self, key: str, data: bytes, version: str | None) -> str:
         path = self._root / key
         self._make(path.parent)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
         _write_synced(temporary, data)
         try:
             if version is None:

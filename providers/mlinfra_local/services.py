@@ -284,7 +284,7 @@ def _process(folder: Path, service: Service) -> psutil.Process | None:
     _reap(service.pid)
     try:
         process = psutil.Process(service.pid)
-        if abs(process.create_time() - service.started) > _CLOCK or process.status() == psutil.STATUS_ZOMBIE:
+        if abs(process.create_time() - service.started) > _CLOCK or _is_over(process):
             return None
         with contextlib.suppress(psutil.AccessDenied):
             if process.environ().get(VARIABLE, str(folder)) != str(folder):
@@ -305,7 +305,7 @@ def _marked(folder: Path) -> list[psutil.Process]:
             continue
         _reap(process.pid)
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(VARIABLE) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(VARIABLE) == str(folder) and not _is_over(process):
                 found.append(process)
     return found
 
@@ -328,21 +328,26 @@ def _members(folder: Path, service: Service | None) -> list[psutil.Process]:
 
 def _wait(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
     """Wait until they are gone; those that are left after ``timeout`` seconds."""
-    import psutil
-
     left = {p.pid: p for p in processes}
     deadline = time.monotonic() + timeout
     while True:
         for pid, process in list(left.items()):
             _reap(pid)
-            try:
-                if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-                    del left[pid]
-            except psutil.NoSuchProcess:
+            if _is_over(process):
                 del left[pid]
         if not left or time.monotonic() >= deadline:
             return list(left.values())
         time.sleep(_POLL)
+
+
+def _is_over(process: psutil.Process) -> bool:
+    """Gone, or a zombie all of whose threads have ended: before that it may still hold its port."""
+    import psutil
+
+    try:
+        return not process.is_running() or (process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _reap(pid: int) -> None:

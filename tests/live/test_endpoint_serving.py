@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, Quota
 from mlinfra_local import services
 from mlinfra_local.client import LocalClient, LocalConfig
 from mlinfra_local.resources.endpoint import Endpoint
+from mlinfra_local.serving import admin
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
 TOKEN = "0123456789abcdef" * 2
@@ -286,6 +289,7 @@ async def test_a_process_that_hangs_is_seen_and_replaced(client: LocalClient, mo
     assert live is not None
     os.kill(live.pid, signal.SIGSTOP)
     monkeypatch.setattr("mlinfra_local.resources.endpoint._DRAIN", 0.1)
+    monkeypatch.setattr("mlinfra_local.serving.admin._PATIENCE", 0.3)
     seen = await Endpoint().read(client, state(made))
     assert seen is not None
     assert seen.attributes["status"] == "unresponsive"
@@ -293,10 +297,6 @@ async def test_a_process_that_hangs_is_seen_and_replaced(client: LocalClient, mo
 
 
 async def test_what_is_served_is_what_is_read_even_when_somebody_else_changed_it(client: LocalClient) -> None:
-    from dataclasses import replace
-
-    from mlinfra_local.serving import admin
-
     made = await Endpoint().create(
         client, wanted({"champion": variant(client, "one", 90), "challenger": variant(client, "two", 10)}), TOKEN
     )
@@ -334,8 +334,6 @@ async def test_a_create_killed_while_the_models_load_is_found_and_leaves_one_pro
         "desired = Desired(address='api', type='local.endpoint', attributes=freeze(json.loads(sys.argv[2])))\n"
         f"asyncio.run(Endpoint().create(LocalClient(LocalConfig(), context), desired, '{TOKEN}'))\n"
     )
-    import json
-
     command = [sys.executable, "-c", script, str(client.base), json.dumps(champion.attributes)]
     creating = await asyncio.create_subprocess_exec(*command)
     folder = client.folder("endpoints", "api")

@@ -54,7 +54,8 @@ def main(arguments: list[str]) -> int:
 
 
 def connected(path: str) -> list[str]:
-    """Take folder and environment from the socket and give the arguments; its end of file is the starter's."""
+    """Take folder and environment from the socket and give the arguments; its end of file is the starter's, who also gets
+    all output by it."""
     place = os.path.dirname(path)  # noqa: PTH120  pathlib would cost a third of the start
     os.chdir(place)  # a socket's own path is limited to about 100 characters
     starter = socket.socket(socket.AF_UNIX)
@@ -63,7 +64,8 @@ def connected(path: str) -> list[str]:
         told = json.loads(lines.readline())
     os.chdir(told["folder"])
     os.environ.update(told["environment"])
-    os.dup2(starter.fileno(), 0)
+    for stream in range(3):
+        os.dup2(starter.fileno(), stream)
     arguments: list[str] = told["arguments"]
     return arguments
 

@@ -14,9 +14,13 @@ from mlinfra.provider.failures import Invalid
 from mlinfra.provider.progress import say
 from mlinfra_local.client import LocalClient, LocalConfig
 from mlinfra_local.execution import RunRequest, RunResult, fingerprint, recall, run, secret_key
+from mlinfra_local.execution.scratch import write_atomically
 from mlinfra_local.execution.store import short
 from mlinfra_local.expectations import broken
 from mlinfra_local.pipelines.definition import Definition, StepDefinition
+
+_EFFECT = "effect"
+"""Holds the fingerprint of the latest run of a step without outputs."""
 
 
 class StepRecord(TypedDict):
@@ -73,9 +77,10 @@ def perform(
             environment=environment,
             timeout=step.timeout,
             requirements=definition.requirements,
-            again=again,
+            again=again or not _stands(client, name, step, mark),
         )
         result = asyncio.run(run(client, request))
+        _remember_effect(client, name, step, mark)
         if result.reused:
             say("nothing that it depends on changed: not run again")
         record = _record(mark, result)
@@ -83,6 +88,23 @@ def perform(
     if problems:
         raise ExpectationBroken("; ".join(problems), path=("steps", step.name, "expect"))
     return record
+
+
+def _stands(client: LocalClient, name: str, step: StepDefinition, mark: str) -> bool:
+    """Whether what a run of this fingerprint did still stands. What a step without outputs does, it does to something outside,
+    where only its latest run counts: going back to an older fingerprint runs it again. Half a run may have changed anything."""
+    if step.outputs:
+        return True
+    file = client.folder("runs", name) / _EFFECT
+    if file.is_file() and file.read_text() == mark:
+        return True
+    file.unlink(missing_ok=True)
+    return False
+
+
+def _remember_effect(client: LocalClient, name: str, step: StepDefinition, mark: str) -> None:
+    if not step.outputs:
+        write_atomically(client.folder("runs", name) / _EFFECT, mark)
 
 
 def run_name(definition: Definition, step: StepDefinition) -> str:

@@ -65,6 +65,9 @@ class Cluster:
         held = await asyncio.to_thread(reservations.held, client, str(desired.attributes["name"]))
         if held is not None and held.holder != _holder(client, desired):
             raise AlreadyExists(f"there is a cluster {held.name} already: {held.holder}")
+        held = await asyncio.to_thread(reservations.held, client, str(desired.attributes["name"]))
+        if held is not None and held.op != token and held.holder != _holder(client, desired):
+            raise AlreadyExists(f"there is a cluster {held.name} already: {held.holder}", path=("name",))
         return await asyncio.to_thread(_write, self, client, desired, token)
 
     async def update(self, client: LocalClient, recorded: ResourceState, desired: Desired) -> Observed:
@@ -112,6 +115,10 @@ def _write(kind: Cluster, client: LocalClient, desired: Desired, op: str) -> Obs
     found = _read(client, name, wanted, host)
     assert found is not None
     return found
+
+
+def _holder(client: LocalClient, desired: Desired) -> str:
+    return f"{desired.address} of {client.project}" + (f"/{client.environment}" if client.environment else "")
 
 
 def _holder(client: LocalClient, desired: Desired) -> str:

@@ -92,6 +92,10 @@ class Job:
         owner = _marker(client, name).get("address", desired.address)
         if owner != desired.address:
             raise AlreadyExists(f"there is a job {name} already: that of {owner}", import_id=name)
+        name = str(desired.attributes["name"])
+        owner = _marker(client, name).get("address", desired.address)
+        if owner != desired.address:
+            raise AlreadyExists(f"there is a job {name} already: that of {owner}", path=("name",))
         return await self._make(client, desired, token)
 
     async def update(self, client: LocalClient, recorded: ResourceState, desired: Desired) -> Observed:
@@ -125,7 +129,9 @@ class Job:
             await asyncio.to_thread(_check, client, wanted, result)
         marker = _file(client, name)
         try:
-            await asyncio.to_thread(write_atomically, marker, json.dumps({"op": op, "address": desired.address, "fingerprint": mark}))
+            await asyncio.to_thread(
+                write_atomically, marker, json.dumps({"op": op, "address": desired.address, "fingerprint": mark})
+            )
         except OSError as error:
             raise Failure(f"{marker} cannot be written: {error.strerror}") from error
         return _observed(name, wanted, mark, result, DONE if result else "deferred")

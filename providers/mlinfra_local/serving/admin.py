@@ -14,12 +14,13 @@ from mlinfra_local.serving.config import ServingConfig, read_token
 
 CONFIG_ROUTE = "/-/config"
 RELOAD_ROUTE = "/-/reload"
+_PATIENCE = 5.0  # seconds in which a process that is well says what it serves
 
 
-def live_config(folder: Path, port: int, *, timeout: float = 5.0) -> ServingConfig | None:
+def live_config(folder: Path, port: int) -> ServingConfig | None:
     """What the process serves just now; None when it does not answer."""
     try:
-        status, found = _ask(folder, port, "GET", CONFIG_ROUTE, None, timeout)
+        status, found = _ask(folder, port, "GET", CONFIG_ROUTE, None, _PATIENCE)
         return ServingConfig.from_json(found) if status == 200 else None
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None

@@ -31,7 +31,7 @@ OP, PROJECT, ENVIRONMENT, ADDRESS, ASKED, FILLING = (
     f"mlinfra:{name}" for name in ("op", "project", "env", "address", "asked", "filling")
 )
 _SHAPE = ("fields", "functions", "dynamic_fields", "shards", "num_partitions", "consistency")
-_ASKED = (*_SHAPE, "indexes", "properties", "generation", "description")
+_ASKED = (*_SHAPE, "indexes", "partitions", "properties", "generation", "description")
 _SETTINGS = {"ttl": "collection.ttl.seconds", "mmap": "mmap.enabled"}
 _NEUTRAL = {"ttl": "0", "mmap": "false"}
 """What is set when a setting is no longer asked for: servers before 2.5 cannot delete a property."""
@@ -174,7 +174,7 @@ def _observe(server: Server, name: str, id: str) -> Observed | None:
         attributes["dynamic_fields"] = bool(told.get("enable_dynamic_field"))
     attributes["indexes"] = _observed_indexes(server, name, asked.get("indexes", EMPTY))
     keyed = any(f.get("partition_key") for f in attributes["fields"].values())
-    attributes["partitions"] = () if keyed else tuple(p for p in server.partitions(name) if p != "_default")
+    attributes["partitions"] = () if keyed else _observed_partitions(server, name, asked.get("partitions", ()))
     attributes["properties"] = _observed_properties(properties, asked.get("properties", EMPTY))
     if description := asked.get("description", told.get("description")):
         attributes["description"] = description
@@ -197,6 +197,11 @@ def _observed_indexes(server: Server, name: str, asked: Map) -> Map:
         same = wanted.get("type") in (told["type"], "AUTOINDEX") and wanted.get("metric", "") == told["metric"]
         found[field] = wanted if same else freeze({k: told[k] for k in ("type", "metric", "params") if told[k]})
     return Map(found)
+
+
+def _observed_partitions(server: Server, name: str, asked: tuple[str, ...]) -> tuple[str, ...]:
+    there = [p for p in server.partitions(name) if p != "_default"]
+    return (*(p for p in asked if p in there), *(p for p in there if p not in asked))
 
 
 def _observed_properties(properties: Mapping[str, str], asked: Map) -> Map:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from milvus_world import World, clients, unique
+from live.milvus.world import World, clients, unique
 
 from mlinfra_local import services
 
@@ -17,8 +17,9 @@ STANDALONE = "MLINFRA_TEST_MILVUS"
 """URI of a real Milvus server that tests may write to, like http://127.0.0.1:19530."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def lite_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Started before any test's own fixtures, so that no test counts the server as a process that it left behind."""
     folder = tmp_path_factory.mktemp("milvus")
     command = (
         sys.executable, "-m", "mlinfra_local.milvus_server",

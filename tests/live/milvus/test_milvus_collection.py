@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from milvus_world import TYPES, World, lowered, rows, spec, unique
+from live.milvus.world import TYPES, World, lowered, rows, spec, unique
 
 from mlinfra.model.change import RiskLevel
 from mlinfra.model.resource import Desired, Observed
@@ -114,7 +114,7 @@ def test_a_collection_is_renamed_in_place(any_world: World, base: str, any_app: 
     assert any_app.query(renamed, filter="", output_fields=["count(*)"], consistency_level="Strong")[0]["count(*)"] == 4
 
 
-def test_a_time_to_live_is_set_changed_and_taken_away(lite_uri: str, any_world: World, base: str) -> None:
+def test_a_time_to_live_is_set_changed_and_taken_away(any_world: World, base: str) -> None:
     any_world.engine = "milvus"  # Lite keeps the property, though it does not act on it
     any_world.apply(spec(name=base, properties={"ttl": 3600}))
     any_world.apply(spec(name=base, properties={"ttl": 60, "mmap": True}))

@@ -196,7 +196,6 @@ def test_the_closing_line_is_terraform_s_when_all_went_well_and_honest_when_not(
     assert closing_line(gone, verb="destroy") == "Destroy complete! Resources: 3 destroyed."
     broken = ApplyFinished(added=1, changed=0, destroyed=0, failed=1, blocked=2, unchanged=0, elapsed=1)
     assert closing_line(broken) == "Apply incomplete. Resources: 1 added, 0 changed, 0 destroyed; 1 failed, 2 not tried."
-    assert closing_line(broken, interrupted=True).startswith("Apply incomplete.")
     stopped = ApplyFinished(added=1, changed=0, destroyed=0, failed=0, blocked=2, unchanged=0, elapsed=1)
     assert closing_line(stopped, interrupted=True).startswith("Apply interrupted.")
 

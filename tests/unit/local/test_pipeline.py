@@ -70,6 +70,25 @@ def test_a_change_of_the_data_runs_all_that_reads_it_and_going_back_runs_nothing
     assert project.counted == 2
 
 
+def test_a_step_without_outputs_runs_again_when_its_inputs_go_back_as_its_effect_lies_outside(project: Project) -> None:
+    place = project.base / "outside.txt"
+    project.spec["steps"] = {
+        "fill": {"run": f"sh -c 'cp $MLINFRA_INPUT_RAW {place}; echo x >> {project.diary}'", "inputs": {"raw": "raw.csv"}}
+    }
+    raw = project.base / "raw.csv"
+    first = raw.read_text()
+    project.apply()
+    raw.write_text(first + "4,dog,fourth\n")
+    project.apply()
+    raw.write_text(first)
+    project.apply()
+    assert place.read_text() == first
+    assert project.counted == 3
+    project.spec["steps"]["fill"]["expect"] = {"rows": 3}
+    project.apply()
+    assert project.counted == 3
+
+
 def test_a_broken_expectation_stops_the_run_and_says_what_was_expected_and_found(project: Project) -> None:
     project.spec["steps"]["check"]["expect"] = {"rows": "> 1000", "null_rate(label)": "< 0.01", "min(id)": ">= 2"}
 
