@@ -34,6 +34,7 @@ from mlinfra.resolve.resolved import Inputs, Resolved
 from mlinfra.spec.document import Spec
 from mlinfra.spec.loader import load
 from mlinfra.state.entries import Drop, Entry, Ledger, Rename
+from mlinfra.state.history import DigestRow
 from mlinfra.state.session import Location, Session, open_session
 from mlinfra.state.store import LocalStore
 
@@ -146,7 +147,7 @@ def save_plan(o: Options, planned: Planned, file: Path) -> None:
     """Write the plan to ``file``; no secret goes in."""
     from mlinfra.plan.file import PlanFile, write_plan
 
-    content = PlanFile(plan=planned.plan, files=planned.files, variables=planned.variables, digests=_flat(planned.digests))
+    content = PlanFile(plan=planned.plan, files=planned.files, variables=planned.variables, digests=_to_rows(planned.digests))
     write_plan(file, content, _location(o, _resolved_again(o, planned)).sealer(create=True))
 
 
@@ -156,7 +157,7 @@ def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Pl
 
     content = read_plan(file)
     made = content.plan
-    digests = {(p, m): FileDigest(d, size, count) for p, m, d, size, count in content.digests}
+    digests = {(p, m): FileDigest(d, size, count, single) for p, m, d, size, count, single in content.digests}
     planned = Planned(plan=made, state=State(), digests=digests, files=content.files, variables=content.variables)
     if any(isinstance(leaf, SecretDigest) for r in made.resources.values() for _, leaf in leaves(r.attributes)):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
@@ -272,7 +273,7 @@ def rollback_plan(o: Options, number: int | None, sink: Sink = discard, *, regis
         )
     spec = _spec_of(o, entry.files)
     o = replace(o, environment=entry.environment, variables={**entry.variables, **o.variables}, var_files=())
-    digests = {(p, m): FileDigest(d, size, count) for p, m, d, size, count in entry.digests}
+    digests = {(p, m): FileDigest(d, size, count, single) for p, m, d, size, count, single in entry.digests}
     valid = _validate(o, spec, registry, recorded=digests)
     return asyncio.run(_plan(o, valid, registry, sink, operation=f"rollback to {number}"))
 
@@ -466,7 +467,7 @@ def _remember(location: Location, planned: Planned, state: State, summary: Apply
         owner=owner,
         files={} if destroyed else planned.files,
         variables=planned.variables,
-        digests=_flat(planned.digests),
+        digests=_to_rows(planned.digests),
     )
     append_history(location, entry)
 
@@ -541,7 +542,9 @@ def _connections(o: Options, resolved: Resolved, registry: Registry) -> Connecti
 
     def context(instance: str) -> ProviderContext:
         data = base / HOME / instance.partition(".")[0] / where
-        return ProviderContext(project=resolved.project, environment=resolved.environment, base=base, data=data, excluded=excluded)
+        return ProviderContext(
+            project=resolved.project, environment=resolved.environment, base=base, data=data, excluded=excluded
+        )
 
     return Connections(registry, resolved.providers, context, parallelism=o.parallelism)
 
@@ -550,7 +553,9 @@ def _resolved_again(o: Options, planned: Planned) -> Resolved:
     """The spec that ``planned`` was made from, for its settings: where its state is, how its providers connect."""
     spec = planned.spec or _spec_of(o, planned.files)
     environment = planned.plan.environment or o.environment
-    inputs = Inputs(environment=environment, variables={**planned.variables, **o.variables}, var_files=o.var_files, environ=o.environ)
+    inputs = Inputs(
+        environment=environment, variables={**planned.variables, **o.variables}, var_files=o.var_files, environ=o.environ
+    )
     return resolve(spec, inputs)
 
 
@@ -589,11 +594,14 @@ def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
 
 def _spec_digest(valid: Validated) -> str:
     text = json.dumps(
-        [sorted(valid.resolved.spec.files.items()), valid.resolved.environment, valid.resolved.variables, _flat(valid.digests)]
+        [sorted(valid.resolved.spec.files.items()), valid.resolved.environment, valid.resolved.variables, _to_rows(valid.digests)]
     )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _flat(digests: Digests) -> tuple[tuple[str, str, str, int, int], ...]:
-    return tuple((path, mode, d.digest, d.size, d.files) for (path, mode), d in sorted(digests.items()))
+def _to_rows(digests: Digests) -> tuple[DigestRow, ...]:
+    return tuple((path, mode, d.digest, d.size, d.files, d.single) for (path, mode), d in sorted(digests.items()))
 
+
+def _from_rows(rows: Sequence[DigestRow]) -> dict[tuple[str, str], FileDigest]:
+    return {(path, mode): FileDigest(*rest) for path, mode, *rest in rows}

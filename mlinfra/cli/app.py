@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,33 +60,47 @@ def run(argv: Sequence[str]) -> int:
     if "_MLINFRA_COMPLETE" in os.environ:
         return int(app.main(list(argv), prog_name="mlinfra", complete_var="_MLINFRA_COMPLETE", standalone_mode=False) or 0)
     arguments = normalise(argv)
+    terminal = Terminal.detect(no_color=arguments.no_color)
+    code = _call(arguments, terminal)
+    if terminal.lost:
+        terminal.note(f"error[cli.output_lost]: standard output could not be written to: {terminal.lost}")
+        return code or 1
+    return code
+
+
+def _call(arguments: Arguments, terminal: Terminal) -> int:
     debug = arguments.debug or bool(os.environ.get("MLINFRA_DEBUG"))
+    words = list(arguments.words) or ["--help"]
+    if words[0] == "--version":
+        words[0] = "version"
     try:
-        words = list(arguments.words)
-        if words[:1] == ["--version"] or not words:
-            words = ["version"] if words else ["--help"]
-        return int(app.main(words, prog_name="mlinfra", standalone_mode=False) or 0)
+        return int(app.main(words, prog_name="mlinfra", standalone_mode=False, obj=terminal) or 0)
     except MlinfraError as error:
         _debug(debug)
-        return _report(arguments, error.diagnostics, error.exit_code)
+        return _report(terminal, arguments, error.diagnostics, error.exit_code)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "mlinfra"
         problem = Diagnostic(code="cli.usage", message=error.format_message(), hint=f"see: {path} --help")
-        return _report(arguments, (problem,), 1)
+        return _report(terminal, arguments, (problem,), 1)
     except click.ClickException as error:
-        return _report(arguments, (Diagnostic(code="cli.usage", message=error.format_message()),), 1)
+        return _report(terminal, arguments, (Diagnostic(code="cli.usage", message=error.format_message()),), 1)
     except (KeyboardInterrupt, click.Abort):
         _debug(debug)
-        return _report(arguments, (Diagnostic(code="cli.interrupted", message="interrupted"),), 130)
+        return _report(terminal, arguments, (Diagnostic(code="cli.interrupted", message="interrupted"),), 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # click's own writing of a help text; ours goes through the terminal, which bears it.
+        terminal.silence()
         return 1
+    except OSError as error:
+        written = _debug(debug)
+        if error.filename is None or error.strerror is None:
+            return _report(terminal, arguments, (_bug(error, written),), 1)
+        return _report(terminal, arguments, (Diagnostic(code="cli.file", message=f"{error.filename}: {error.strerror}"),), 1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: what comes here is our own mistake
-        return _bug(arguments, error, debug)
+        return _report(terminal, arguments, (_bug(error, _debug(debug)),), 1)
 
 
-def _report(arguments: Arguments, diagnostics: Sequence[Diagnostic], code: int) -> int:
-    terminal = Terminal.detect(no_color=arguments.no_color)
+def _report(terminal: Terminal, arguments: Arguments, diagnostics: Sequence[Diagnostic], code: int) -> int:
     if arguments.json:
         data = {"format_version": FORMAT_VERSION, "type": "error", "diagnostics": [diagnostic_json(d) for d in diagnostics]}
         # One line: it may end a stream of events.
@@ -98,18 +111,12 @@ def _report(arguments: Arguments, diagnostics: Sequence[Diagnostic], code: int) 
     return code
 
 
-def _bug(arguments: Arguments, error: Exception, debug: bool) -> int:
+def _bug(error: Exception, written: str) -> Diagnostic:
     # The exception's own words are left out: they may quote a value that is secret.
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
-    written = _debug(debug)
-    hint = (
-        f"the traceback is in {written}"
-        if written
-        else f"run it again with --debug, and report it with the {DEBUG_LOG} that it writes"
-    )
-    message = f"this is a bug in mlinfra: {type(error).__name__}{where}"
-    return _report(arguments, (Diagnostic(code="cli.bug", message=message, hint=hint),), 1)
+    hint = f"the traceback is in {written}" if written else f"run it again with --debug and report it with {DEBUG_LOG}"
+    return Diagnostic(code="cli.bug", message=f"this is a bug in mlinfra: {type(error).__name__}{where}", hint=hint)
 
 
 def _debug(wanted: bool) -> str:

@@ -97,7 +97,8 @@ def event_text(event: Event, operation: str = "") -> str | None:
         return harmless(f"{event.address}: {_done(operation or event.operation)} complete {after}{id}")
     if isinstance(event, StepFailed):
         what = _done(operation or event.operation)
-        return harmless(f"{event.address}: {what} failed after {seconds_text(event.elapsed)}: {event.diagnostic.message}")
+        first = event.diagnostic.message.partition("\n")[0].rstrip(":")
+        return harmless(f"{event.address}: {what} failed after {seconds_text(event.elapsed)}: {first}")
     if isinstance(event, StepBlocked):
         return harmless(
             f"{event.address}: Not tried, because {event.cause or 'the run was interrupted'}{' failed' * bool(event.cause)}"

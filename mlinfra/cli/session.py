@@ -75,7 +75,7 @@ def common(function: Command) -> Command:
     @functools.wraps(function)
     def command(**given: Any) -> int:
         session = Session(
-            terminal=Terminal.detect(no_color=given.pop("no_color")),
+            terminal=click.get_current_context().obj,
             directory=given.pop("directory"),
             environment=given.pop("environment") or "",
             variables=dict(_variable(text) for text in given.pop("variables")),
@@ -84,7 +84,8 @@ def common(function: Command) -> Command:
             excludes=given.pop("excludes"),
             json=given.pop("json"),
         )
-        given.pop("debug")
+        for seen_before in ("no_color", "debug"):
+            given.pop(seen_before)
         return function(session, **given)
 
     path = click.Path(path_type=Path)
@@ -114,20 +115,21 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-class Duration(click.ParamType[float]):
+def lock_timeout(function: Command) -> Command:
+    """The option of every command that takes the state's lock."""
+    return click.option(
+        "--lock-timeout", callback=_seconds, default="0s", metavar="DURATION", help="Wait so long for the state's lock."
+    )(function)
+
+
+def _seconds(_: click.Context, __: click.Parameter, text: str) -> float:
     """``30s``, ``2m``, or a bare number of seconds."""
+    from mlinfra.kinds.units import parse_seconds
 
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from mlinfra.kinds.units import parse_seconds
-
-        if isinstance(value, (int, float)):
-            return float(value)
-        try:
-            return float(value) if value.replace(".", "", 1).isdigit() else parse_seconds(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return float(text) if text.replace(".", "", 1).isdigit() else parse_seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def engine_options(function: Command) -> Command:
@@ -136,7 +138,7 @@ def engine_options(function: Command) -> Command:
         click.option("--allow-data-loss", is_flag=True, help="Destroy or replace data in a protected environment."),
         click.option("--replace", metavar="ADDRESS", multiple=True, help="Replace this, though it need not be."),
         click.option("--no-refresh", is_flag=True, help="Trust the recorded state; do not look at the world."),
-        click.option("--lock-timeout", type=Duration(), default=0.0, metavar="DURATION", help="Wait for the state's lock."),
+        lock_timeout,
     ):
         function = option(function)
     return function

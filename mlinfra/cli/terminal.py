@@ -57,12 +57,17 @@ PLAIN = Style(False)
 
 
 class Terminal:
-    """Standard output and error of one command. A reader that went away (``| head``) silences a stream and stops no work."""
+    """Standard output and error of one command.
+
+    A stream that takes no more (``| head``, a full disk) is silent from then on and stops no work; ``lost`` says why, unless
+    a reader simply went away.
+    """
 
     def __init__(self, out: TextIO, err: TextIO, *, color: bool = False, color_err: bool = False, width: int = 80) -> None:
         self.out, self.err, self.width = out, err, width
         self.style, self.error_style = Style(color), Style(color_err)
         self._gone: set[TextIO] = set()
+        self.lost = ""
 
     @classmethod
     def detect(cls, *, no_color: bool = False, environ: Mapping[str, str] = os.environ) -> Terminal:
@@ -108,7 +113,16 @@ class Terminal:
         try:
             stream.write(text)
             stream.flush()
-        except BrokenPipeError:
-            self._gone.add(stream)
-            # What Python still holds in its buffer would fail again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                self.lost = error.strerror or "unknown reason"
+            self._silence(stream)
+
+    def silence(self) -> None:
+        """Write nothing more to standard output."""
+        self._silence(self.out)
+
+    def _silence(self, stream: TextIO) -> None:
+        self._gone.add(stream)
+        # What Python still holds in its buffer would fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

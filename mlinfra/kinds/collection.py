@@ -97,6 +97,7 @@ class Collection(Kind):
     """A collection of vectors. With ``alias``, applications search through it: a change that needs a new collection builds it
     beside the old one, then the alias moves. Every vector field has an index, by default one that suits it.
 
+    ``made`` is another value when the collection was made anew: a step that fills it reads it to be run again.
     ``name`` is the base of the physical name; ``shards``, ``num_partitions`` and ``consistency`` default to the server's."""
 
     summary: ClassVar[str] = "fields, indexes, partitions and alias of a Milvus collection"
@@ -106,6 +107,7 @@ class Collection(Kind):
         "alias": "string",
         "uri": "string",
         "database": "string",
+        "made": "string",
     }
 
     database: Annotated[Any, RefTo(("vector_database",))]

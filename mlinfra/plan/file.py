@@ -51,7 +51,7 @@ class PlanFile:
     plan: Plan
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
-    digests: tuple[tuple[str, str, str, int, int], ...] = ()
+    digests: tuple[tuple[str, str, str, int, int, bool], ...] = ()
 
 
 def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
@@ -98,7 +98,7 @@ def read_plan(path: Path) -> PlanFile:
         plan=_unpack(tree["plan"]),
         files=tree["files"],
         variables=decode(tree["variables"]),
-        digests=tuple((d[0], d[1], d[2], d[3], d[4]) for d in tree["digests"]),
+        digests=tuple((d[0], d[1], d[2], d[3], d[4], d[5]) for d in tree["digests"]),
     )
 
 

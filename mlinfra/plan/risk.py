@@ -11,7 +11,7 @@ from mlinfra.model.resource import ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.provider.calls import call
 from mlinfra.provider.connections import Connections
-from mlinfra.provider.contract import Stakes
+from mlinfra.provider.contract import Assesses, Stakes
 from mlinfra.provider.failures import Failure
 
 _ENDS = (Action.DELETE, Action.REPLACE)
@@ -40,7 +40,15 @@ async def assess(
     async def one(change: Change) -> Change:
         if change.action in (Action.NOOP, Action.READ, Action.FORGET):
             return change
-        schema = connections.registry.type(change.type).schema
+        kind = connections.registry.type(change.type)
+        schema = kind.schema
+        if (
+            change.action is Action.UPDATE
+            and isinstance(kind, Assesses)
+            and change.before is not None
+            and change.after is not None
+        ):
+            return replace(change, risk=kind.assess(change.before, change.after))
         amount = ""
         prior = priors.get((change.address, change.deposed))
         if ask and prior is not None and change.action in _ENDS and schema.holds_data:

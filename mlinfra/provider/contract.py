@@ -2,7 +2,7 @@
 
 Required: a :class:`Provider` with its :class:`ResourceType` s. Rarer abilities are one-method protocols, found by
 ``isinstance``: :class:`Finds`, :class:`Adopts`, :class:`ReadsMany`, :class:`Migrates`, :class:`Succeeds`, :class:`Stakes`,
-:class:`Logs`, :class:`Validates`.
+:class:`Assesses`, :class:`Logs`, :class:`Validates`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from mlinfra.model import address as addresses
+from mlinfra.model.change import Risk
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
@@ -82,6 +83,13 @@ class Succeeds(Protocol):
 class Stakes(Protocol):
     async def stake(self, client: Client, recorded: ResourceState) -> str:
         """What deleting it would lose, as an amount (``1,204,331 vectors``), read cheaply; ``""`` when nothing."""
+
+
+@runtime_checkable
+class Assesses(Protocol):
+    def assess(self, before: Map, after: Map) -> Risk:
+        """What an update in place from ``before`` to ``after`` puts at risk (an index that is built anew interrupts searches).
+        UNKNOWN may stand anywhere in ``after``. Pure."""
 
 
 @runtime_checkable

@@ -1,8 +1,7 @@
 """The one module that knows the expression engine: Google's CEL by ``cel-expr-python``, imported on first use.
 
 :func:`substitute` is what the engine calls for every resource: it puts values where references stand and evaluates the
-expressions that have become complete. Plain references never reach CEL. Compiled programs are shared between expressions
-that differ in the names of resources only: before compilation every name is replaced by a placeholder of the same length.
+expressions that have become complete. Plain references never reach CEL.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from typing import Any
 
 from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, Value, freeze, is_known, path_text
 from mlinfra.resolve.cel_errors import ExpressionError, failed, refused
+from mlinfra.resolve.shared import ORDERED, shared
 from mlinfra.resolve.template import Chain, Code, code, parse
-
-_PLACEHOLDERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def substitute(tree: Value, lookup: Callable[[Ref], Value]) -> Value:
@@ -78,13 +76,20 @@ def evaluate(expression: Expr) -> Value:
     template = parse(expression.source)
     bindings = dict(expression.bindings)
     hidden = any(_has_secret(bound) for bound in bindings.values())
-    if template.whole is not None:
-        result = _value(template.whole, bindings, expression.source)
-    else:
-        result = "".join(
-            p if isinstance(p, str) else as_text(_value(p, bindings, expression.source), expression.source, p.offset)
-            for p in template.parts
-        )
+    result: Value
+    try:
+        if template.whole is not None:
+            result = _value(template.whole, bindings, expression.source)
+        else:
+            result = "".join(
+                p if isinstance(p, str) else as_text(_value(p, bindings, expression.source), expression.source, p.offset)
+                for p in template.parts
+            )
+    except ExpressionError as error:
+        if hidden and any(text in error.message + error.hint for text in _secret_texts(tuple(bindings.values()))):
+            message = "it cannot be evaluated; the reason would show a sensitive value"
+            raise ExpressionError(message, source=error.source, offset=error.offset, code=error.code) from None
+        raise
     return Secret(_reveal(result)) if hidden else result
 
 
@@ -97,8 +102,7 @@ def check(source: str) -> None:
     """Compile every expression of a template. ExpressionError with the place of the first fault."""
     for part in parse(source).codes:
         if part.plain is None:
-            text, _ = _shared(part)
-            _compiled(part, text, source)
+            _compiled(part, source)
 
 
 def descend(value: Value, path: Path) -> Value:
@@ -145,16 +149,16 @@ def as_text(value: Value, source: str = "", offset: int = 0) -> str:
 def _value(part: Code, bindings: Mapping[Path, Value], source: str) -> Value:
     if part.plain is not None:
         return _plain(part, part.plain, bindings, source)
-    text, placeholders = _shared(part)
-    program = _compiled(part, text, source)
+    placeholders = shared(part).placeholders
+    program = _compiled(part, source)
     try:
         result = program.eval(data=_activation(bindings, placeholders))
         is_error = result.type() == _cel().Type.ERROR
         plain = result.plain_value()
     except (RuntimeError, TypeError, ValueError) as error:
-        raise failed(str(error), part, source, placeholders) from None
+        raise failed(str(error), part, source) from None
     if is_error:
-        raise failed(str(plain), part, source, placeholders)
+        raise failed(str(plain), part, source)
     return _from_cel(plain, source, part.offset)
 
 
@@ -190,27 +194,10 @@ def _activation(bindings: Mapping[Path, Value], placeholders: Mapping[str, str])
     return data
 
 
-@lru_cache(maxsize=65536)
-def _shared(part: Code) -> tuple[str, dict[str, str]]:
-    """The text with placeholders for the names of the spec, of the same length so that columns stay, and name → placeholder."""
-    names = list(dict.fromkeys(str(c.names[0]) for c in part.chains))
-    free = [p for p in _PLACEHOLDERS if p not in part.identifiers]
-    if len(names) > len(free):
-        return part.text, {n: n for n in names}
-    given = dict(zip(names, free, strict=False))
-    out, position = [], 0
-    for chain in part.chains:
-        name = str(chain.names[0])
-        out += [part.text[position : chain.start], given[name].ljust(len(name))]
-        position = chain.root_end
-    return "".join([*out, part.text[position:]]), given
-
-
-def _compiled(part: Code, text: str, source: str) -> Any:
-    placeholders = _shared(part)[1]
-    program = _compile(text, frozenset(placeholders.values()))
+def _compiled(part: Code, source: str) -> Any:
+    program = _compile(shared(part).text, frozenset(shared(part).placeholders.values()))
     if isinstance(program, str):
-        raise refused(program, part, source, placeholders)
+        raise refused(program, part, source)
     return program
 
 
@@ -252,9 +239,16 @@ def _environment(names: frozenset[str]) -> Any:
         cel.FunctionDecl(name, [cel.Overload(f"list_{name}", result, parameters, True, impl=run)])
         for name, (parameters, result, run) in member.items()
     ]
+    over_list = cel.Overload("list_ordered", items, [items], True, impl=lambda xs: xs)
+    over_map = cel.Overload("map_ordered", items, [cel.Type.Map(anything, anything)], True, impl=_keys)
+    functions.append(cel.FunctionDecl(ORDERED, [over_list, over_map]))
     numbers = cel.Overload("lists_range", items, [cel.Type.INT], False, impl=lambda n: list(range(n)))
     functions.append(cel.FunctionDecl("lists.range", [numbers]))
     return cel.NewEnv(variables={n: anything for n in names}, extensions=extensions, functions=functions)
+
+
+def _keys(mapping: dict[Any, Any]) -> list[Any]:
+    return sorted(mapping, key=lambda key: (str(type(key)), key))
 
 
 def _distinct(items: list[Any]) -> list[Any]:
@@ -288,6 +282,17 @@ def _has_secret(value: Value) -> bool:
     return isinstance(value, Secret)
 
 
+def _secret_texts(value: Value, *, hidden: bool = False) -> list[str]:
+    """Every scalar below a Secret, as it would show in a message."""
+    if isinstance(value, Secret):
+        return _secret_texts(value.reveal(), hidden=True)
+    if isinstance(value, Mapping):
+        return [text for v in value.values() for text in _secret_texts(v, hidden=hidden)]
+    if isinstance(value, tuple):
+        return [text for v in value for text in _secret_texts(v, hidden=hidden)]
+    return [str(value)] if hidden and value not in (None, "", True, False) else []
+
+
 def _has_unknown(value: Value) -> bool:
     if value is UNKNOWN:
         return True
@@ -313,7 +318,7 @@ def _from_cel(value: Any, source: str, offset: int) -> Value:
     if isinstance(value, dict):
         if odd := next((k for k in value if not isinstance(k, str)), None):
             raise ExpressionError(f"the keys of a map must be strings, not {odd!r}", source=source, offset=offset)
-        return Map({k: _from_cel(v, source, offset) for k, v in value.items()})
+        return Map({k: _from_cel(value[k], source, offset) for k in sorted(value)})
     if isinstance(value, timedelta):
         return f"{as_text(value.total_seconds())}s"
     if isinstance(value, datetime):

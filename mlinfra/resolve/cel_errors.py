@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError
+from mlinfra.resolve.shared import ORDERED, shared
 from mlinfra.resolve.template import Code
 
 
@@ -26,24 +27,26 @@ class ExpressionError(MlinfraError):
 
 
 _COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?=\n \||\n?ERROR: |\s*\[[A-Z_]+\]\s*\Z|\Z)", re.DOTALL)
-_OVERLOAD = re.compile(
-    r"(?:found no matching overload for '|[Nn]o matching overloads? found : )([^\s('\[]+)'?(?: applied to '\(|\()([^)]*)\)"
+_OVERLOADS = (
+    re.compile(r"found no matching overload for '([^']+)' applied to '(?P<receiver>)\((.*?)\)'(?:\Z|\s)", re.DOTALL),
+    re.compile(r"No matching overloads found : (?P<receiver>)([^\s(]+)\((.*)\)\Z", re.DOTALL),
+    re.compile(r"No matching overloads found : \((?P<receiver>.*?)\)\.([^\s(]+)\((.*)\)\Z", re.DOTALL),
 )
 _OPERATORS = {
     "_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/", "_%_": "%", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==",
     "_!=_": "!=", "_&&_": "&&", "_||_": "||", "!_": "!", "-_": "-", "_[_]": "[ ]", "@in": "in", "_?_:_": "? :",
 }  # fmt: skip
-_TYPES = {"int64": "int", "null_type": "null", "bool": "boolean", "map(dyn, dyn)": "map", "list(dyn)": "list"}
+_TYPES = {"int64": "int", "uint64": "uint", "null_type": "null", "bool": "boolean"}
 
 
-def refused(message: str, part: Code, source: str, placeholders: Mapping[str, str]) -> ExpressionError:
+def refused(message: str, part: Code, source: str) -> ExpressionError:
     """The engine's first compile error in our words, at its column."""
     found = _COMPLAINT.search(message)
     if not found:
-        return ExpressionError(_clean(message, placeholders), source=source, offset=part.offset, code="expression.syntax")
-    line, column = int(found[1]), int(found[2])
-    lines = part.text.split("\n")
-    offset = sum(len(text) + 1 for text in lines[: line - 1]) + column - 1
+        return ExpressionError(
+            _clean(message, shared(part).placeholders), source=source, offset=part.offset, code="expression.syntax"
+        )
+    offset = shared(part).original(int(found[1]), int(found[2]))
     text = found[3].strip()
     hint = ""
     if text.startswith("Syntax error"):
@@ -60,7 +63,7 @@ def refused(message: str, part: Code, source: str, placeholders: Mapping[str, st
         else:
             hint = did_you_mean(name, FUNCTIONS)
     else:
-        text, code_ = _clean(text, placeholders), "expression.type"
+        text, code_ = _clean(text, shared(part).placeholders), "expression.type"
     return ExpressionError(
         text, source=source, offset=part.offset + min(offset, max(len(part.text) - 1, 0)), hint=hint, code=code_
     )
@@ -76,7 +79,7 @@ def _syntax(text: str) -> str:
     return re.sub(r"(?:mismatched|extraneous) input ('.*?')", r"\1 is not expected here", text)
 
 
-def failed(message: str, part: Code, source: str, placeholders: Mapping[str, str]) -> ExpressionError:
+def failed(message: str, part: Code, source: str) -> ExpressionError:
     """An evaluation error of the engine in our words; it knows no column."""
     missing = re.search(r'Key not found in map : "?(.*?)"?\Z', message)
     if missing:
@@ -84,18 +87,28 @@ def failed(message: str, part: Code, source: str, placeholders: Mapping[str, str
             f"there is no key {missing[1]!r}", source=source, offset=part.offset, code="expression.no_such_key",
             hint="has(x.y) tells whether a key is there; x.?y.orValue(…) gives a default",
         )  # fmt: skip
-    return ExpressionError(_clean(message, placeholders), source=source, offset=part.offset, code="expression.failed")
+    return ExpressionError(
+        _clean(message, shared(part).placeholders), source=source, offset=part.offset, code="expression.failed"
+    )
 
 
 def _clean(message: str, placeholders: Mapping[str, str]) -> str:
     """Without the engine's status words, placeholders and mangled operators."""
-    if overload := _OVERLOAD.search(message):
-        name, types = overload[1], [_TYPES.get(t.strip(), t.strip()) for t in re.split(r",\s*(?![^(]*\))", overload[2])]
-        return f"{_OPERATORS.get(name, name)} cannot be applied to {' and '.join(types)}"
+    for form in _OVERLOADS:
+        if overload := form.search(message):
+            name = next(g for i, g in enumerate(overload.groups(), 1) if i != form.groupindex["receiver"] and g)
+            types = _types(f"{overload['receiver']},{overload[overload.lastindex or 0]}")
+            if name == ORDERED:
+                return f"only a list or a map can be walked over, not {types}"
+            return f"{_OPERATORS.get(name, name)} cannot be applied to {types}"
     if "Applying SELECT to non-message type" in message:
         return "a field is read of something that is not a map"
     if "Unable to convert function return value" in message:
         return "the result is an optional; end it with .orValue(…)"
+    if "<iter_range>" in message:
+        return "only a list or a map can be walked over"
+    if "<jump_condition>" in message:
+        return "a condition must be true or false"
     text = re.sub(r"^(?:[A-Z_]+: )+|\s*\[[A-Z_]+\]\s*\Z", "", message).strip()
     index = re.search(r"Index error: index=(-?\d+) size=(\d+)", text)
     if index:
@@ -103,6 +116,14 @@ def _clean(message: str, placeholders: Mapping[str, str]) -> str:
     text = re.sub(r"No value with name \"(\w+)\" found in Activation", "a name has no value here", text)
     back = {short: name for name, short in placeholders.items()}
     return re.sub(r"'([A-Z])'", lambda m: f"'{back.get(m[1], m[1])}'", text)
+
+
+def _types(text: str) -> str:
+    """``list(int), string`` as ``list and string``."""
+    while (plain := re.sub(r"\([^()]*\)|<[^<>]*>", "", text)) != text:
+        text = plain
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return " and ".join(_TYPES.get(name, "any" if name == "dyn" else name) for name in names)
 
 
 FUNCTIONS: tuple[str, ...] = (

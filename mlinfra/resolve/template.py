@@ -23,6 +23,8 @@ _TOKEN = re.compile(
 _REFERENCE = re.compile(r"\$\{\s*((?!(?:true|false|null|in)\b)[a-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\s*\}\Z")
 _MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter", "bind", "optMap", "optFlatMap"})
 _LITERALS = frozenset({"true", "false", "null", "in"})
+_TYPES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"})
+"""Names of types, where an expression asks for the ``type()`` of something."""
 _NAMESPACES = frozenset({"math", "base64", "optional", "cel", "lists", "strings"})
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _ESCAPE = re.compile(r"\\(?:[xX]([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2})|(.))", re.DOTALL)
@@ -53,13 +55,15 @@ class Chain:
 class Code:
     """One ``${…}``. ``offset`` is where ``text`` begins in the template. ``plain`` is the chain when it is nothing else.
 
-    ``identifiers`` are all the names in it, also those that the expression itself binds."""
+    ``identifiers`` are all the names in it, also those that the expression itself binds; ``walks`` are the offsets of every
+    ``.map(`` and ``.filter(``, which walk over a list or a map."""
 
     text: str
     offset: int
     chains: tuple[Chain, ...]
     identifiers: frozenset[str]
     plain: Chain | None
+    walks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,10 @@ def parse(text: str) -> Template:
 
 def code(text: str, offset: int = 0) -> Code:
     """An expression with the names that it reads."""
-    chains, identifiers = _chains(text)
+    chains, identifiers, walks = _chains(text)
     stripped = text.strip()
     plain = next((c for c in chains if text[c.start : c.end] == stripped), None) if len(chains) == 1 else None
-    return Code(text, offset, chains, identifiers, plain)
+    return Code(text, offset, chains, identifiers, plain, walks)
 
 
 def _plain(found: re.Match[str]) -> Code:
@@ -155,11 +159,12 @@ class _Frame:
     bound: str = ""
 
 
-def _chains(text: str) -> tuple[tuple[Chain, ...], frozenset[str]]:
+def _chains(text: str) -> tuple[tuple[Chain, ...], frozenset[str], tuple[int, ...]]:
     tokens = [t for t in _TOKEN.finditer(text) if t.lastgroup != "space"]
     found: list[Chain] = []
     frames: list[_Frame] = []
     identifiers = {t[0] for t in tokens if t.lastgroup == "name"}
+    compares_types = any(t[0] == "type" and _text(tokens, i + 1) == "(" for i, t in enumerate(tokens))
     index = 0
     while index < len(tokens):
         token = tokens[index]
@@ -171,11 +176,17 @@ def _chains(text: str) -> tuple[tuple[Chain, ...], frozenset[str]]:
         elif token.lastgroup == "name" and token[0] not in _LITERALS and not _is_field(tokens, index):
             chain, index = _chain(tokens, index)
             bound = any(f.bound == token[0] for f in frames)
-            if chain is not None and not bound:
+            is_type = compares_types and chain is not None and chain.names[0] in _TYPES and len(chain.names) == 1
+            if chain is not None and not bound and not is_type:
                 found.append(chain)
             continue
         index += 1
-    return tuple(found), frozenset(identifiers)
+    walks = [
+        tokens[i - 1].start()
+        for i, t in enumerate(tokens)
+        if t[0] in ("map", "filter") and _text(tokens, i - 1) == "." and _text(tokens, i + 1) == "("
+    ]
+    return tuple(found), frozenset(identifiers), tuple(walks)
 
 
 def _text(tokens: list[re.Match[str]], index: int) -> str:

@@ -63,8 +63,8 @@ def _events(text: str) -> list[tuple[Any, ...]]:
 
 
 def _render(text: str) -> str:
-    source = text.split("\n")
-    layout = layout_of(source)
+    source = text.removesuffix("\n").split("\n")
+    layout = layout_of(text, source)
     out: list[str] = []
     indents: dict[int, tuple[int, int]] = {}
     below = _lines_below(layout, len(source))
@@ -164,4 +164,4 @@ def _comment_indent(row: str, previous: Line | None, following: Line | None) -> 
 
 def _ends_with_kept_text(layout: Layout, end: int) -> bool:
     """Whether the file ends with a ``|+`` text, to which its blank lines belong."""
-    return any(block.end >= end - 1 for block in layout.texts.values())
+    return any(block.kept and block.end >= end for block in layout.texts.values())

@@ -55,12 +55,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BlockText:
-    """The lines of a ``|`` or ``>`` text, ``end`` exclusive, and their indentation as written and as wanted."""
+    """The lines of a ``|`` or ``>`` text, ``end`` exclusive, and their indentation as written and as wanted. ``kept``: the
+    blank lines at its end belong to it."""
 
     first: int
     end: int
     written: int
     wanted: int
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,11 @@ class Layout:
     continuations: dict[int, Continuation] = field(default_factory=dict)
 
 
-def layout_of(source: list[str]) -> Layout:
-    """The layout of the text that consists of these lines. Unusual when it has to stay as it is; YAMLError when it is no
+def layout_of(text: str, source: list[str]) -> Layout:
+    """The layout of ``text``, which consists of the lines ``source``. Unusual when it has to stay as it is; YAMLError when it is no
     YAML."""
     reader = _Reader(source)
-    for token in yaml.scan("\n".join(source), Loader=LOADER):
+    for token in yaml.scan(text, Loader=LOADER):
         reader.take(token)
     return reader.layout
 
@@ -185,7 +187,8 @@ class _Reader:
             raise Unusual
         line.content_end = header.end()
         last = end.line + 1 if end.column else end.line
-        if "+" not in header["flags"]:
+        kept = "+" in header["flags"]
+        if not kept:
             while last > start.line + 1 and (last > len(self._source) or not self._source[last - 1].strip(" ")):
                 last -= 1
         first = start.line + 1
@@ -197,7 +200,7 @@ class _Reader:
         else:
             written = len(filled[0]) - len(filled[0].lstrip(" ")) if filled else 0
             wanted = parent.wanted + INDENT
-        self.layout.texts[first] = BlockText(first, last, written, wanted)
+        self.layout.texts[first] = BlockText(first, last, written, wanted, kept)
 
     def _inside_flow(self, token: Any, kind: type) -> None:
         if kind is yaml.FlowMappingStartToken or kind is yaml.FlowSequenceStartToken:

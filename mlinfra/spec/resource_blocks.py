@@ -8,7 +8,7 @@ from typing import Any
 from mlinfra.kinds import units
 from mlinfra.kinds.catalog import NAMES
 from mlinfra.model.address import parse_address
-from mlinfra.model.component import DEFAULT_LIFECYCLE, Lifecycle
+from mlinfra.model.component import Lifecycle
 from mlinfra.spec.document import ModuleBlock, ResourceBlock
 from mlinfra.spec.names import NATIVE_KIND, TARGET
 from mlinfra.spec.positions import YamlList, YamlMap
@@ -104,7 +104,7 @@ def _kind(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> str:
     provider, _, rest = kind.partition("_")
     hint = did_you_mean(kind, NAMES, allowed="kinds")
     if rest and provider in ("aws", "gcp", "google", "azure", "azurerm", "docker", "local", "milvus"):
-        hint = f"did you mean {_FOREIGN_PREFIXES.get(provider, provider)}.{rest!s}?"
+        hint = f"did you mean {_FOREIGN_PREFIXES.get(provider, provider)}.{rest}?"
     shape.problem("spec.unknown_kind", f"there is no kind {cut(kind)!r}", node.value_span("kind"), hint)
     return ""
 
@@ -159,7 +159,7 @@ def _lifecycle(shape: Shape, name: str, node: YamlMap) -> dict[str, Any]:
         timeout=_seconds(shape, block, "timeout", f"{where}.timeout"),
     )
     return {
-        "lifecycle": lifecycle if lifecycle != DEFAULT_LIFECYCLE else DEFAULT_LIFECYCLE,
+        "lifecycle": lifecycle,
         "replace_when": tuple(triggers) if isinstance(triggers, YamlList) else () if triggers is None else (triggers,),
     }
 

@@ -168,6 +168,8 @@ class _Builder:
                     value = self._tagged(event, mark)
                 elif event.style or not event.implicit[0]:
                     value = text
+                    if "\0" in text:
+                        value = self._without_nul(text, mark)
                 elif text in plain_values:
                     value = plain_values[text]
                 else:
@@ -201,6 +203,11 @@ class _Builder:
         self, code: str, message: str, mark: Mark, *, hint: str = "", related: tuple[tuple[Span, str], ...] = ()
     ) -> None:
         self.problems.append(Diagnostic(code=code, message=message, span=Span(self.file, *mark), hint=hint, related=related))
+
+    def _without_nul(self, text: str, mark: Mark) -> str:
+        """No path, variable or argument of a program can hold U+0000; refused here, nobody else has to think of it."""
+        self._problem("yaml.nul", "the character U+0000 cannot stand in a text", mark, hint="remove the \\0")
+        return text.replace("\0", "")
 
     def _tagged(self, event: Any, mark: Mark) -> Any:
         """A scalar with an explicit tag: one of the core schema's, and its text must fit."""

@@ -21,10 +21,13 @@ _NUMBER = re.compile(
     r"(?P<int>[-+]?(?:0|[1-9][0-9]*))\Z"
     r"|(?P<hex>0x[0-9a-fA-F]+)\Z"
     r"|(?P<oct>0o[0-7]+)\Z"
-    r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?P<exponent>[eE][-+]?[0-9]+)?)\Z"
+    r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?)\Z"
 )
 _STARTS = frozenset("+-.0123456789")
+_BASES = {"int": 10, "hex": 16, "oct": 8}
 _LARGEST = 2**63
+_MOST_DIGITS = 100
+"""Longer texts are not even tried: they cannot fit, and Python refuses to read them."""
 
 
 def plain(text: str) -> Any:
@@ -37,16 +40,11 @@ def plain(text: str) -> Any:
     if match is None:
         return text
     if match["float"] is not None:
-        number = float(text) if "." in text or match["exponent"] else None
-        if number is None:
-            return text
+        number = float(text)
         if math.isinf(number):
             raise ValueError("this number is too large; quote it if it is text")
         return number
-    bases = {"int": 10, "hex": 16, "oct": 8}
-    if len(text) > 70:
-        raise ValueError("this number is too large; quote it if it is text")
-    whole = int(text, bases[match.lastgroup or "int"])
+    whole = int(text, _BASES[match.lastgroup or "int"]) if len(text) <= _MOST_DIGITS else _LARGEST
     if not -_LARGEST <= whole < _LARGEST:
         raise ValueError("this whole number does not fit into 64 bits; quote it if it is text")
     return whole

@@ -15,6 +15,9 @@ from mlinfra.state.codec import decode, encode
 from mlinfra.state.session import Location
 from mlinfra.state.store import StoreConflict
 
+DigestRow = tuple[str, str, str, int, int, bool]
+"""path, mode, digest, size, files, whether it is a single file."""
+
 KEEP = 100
 """How many entries are kept."""
 
@@ -22,7 +25,7 @@ KEEP = 100
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """One apply. ``files`` is the spec as written (name → text), ``variables`` the values that are not sensitive,
-    ``digests`` what the local paths held (``[path, mode]`` → digest, size, files). ``time`` is Unix seconds."""
+    ``digests`` what the local paths held (``[path, mode]`` → digest, size, files, single). ``time`` is Unix seconds."""
 
     number: int
     time: float
@@ -34,7 +37,7 @@ class HistoryEntry:
     owner: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
-    digests: tuple[tuple[str, str, str, int, int], ...] = ()
+    digests: tuple[tuple[str, str, str, int, int, bool], ...] = ()
 
 
 def _key(location: Location, number: int) -> str:

@@ -1,7 +1,7 @@
 """A model registry in one folder: MLflow's own SQLite store, the models beside it, no server.
 
     mlflow.db              MLflow's database; ``mlflow.set_registry_uri("sqlite:///…/mlflow.db")`` opens it
-    models/NAME/DIGEST12   the artifact of every version that mlinfra registered
+    models/NAME/DIGEST12   the artifact of every version that mlinfra registered, and of some that are gone
     artifacts/             what users' own runs log
     registry.json          which operation made it
 
@@ -33,6 +33,7 @@ TAG = "mlinfra:"
 _DATABASE = "mlflow.db"
 _MARKER = "registry.json"
 _DELETED = "Deleted_Internal"
+_RETIRED_KEPT = 10
 _lock = threading.Lock()
 _locks: dict[Path, threading.RLock] = {}
 
@@ -170,20 +171,20 @@ def keep_artifact(folder: Path, model: str, source: Path, expected: str | None) 
 
 
 def prune_artifacts(folder: Path, model: str) -> None:
-    """Remove the artifacts of a model that none of its versions refers to."""
+    """Remove the artifacts that no version refers to, but for the last few: a rollback brings them back. All of them when the
+    model itself is gone."""
     with locked(folder):
         parent = folder / "models" / model
         if not parent.is_dir():
             return
         known = models(folder).get(model) if exists(folder) else None
-        used = (
-            {artifact_folder(folder, model, v.tags.get(f"{TAG}digest", "")) for v in known.versions.values()} if known else set()
-        )
-        for child in parent.iterdir():
-            if child not in used:
-                shutil.rmtree(child, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            parent.rmdir()
+        if known is None:
+            shutil.rmtree(parent, ignore_errors=True)
+            return
+        used = {artifact_folder(folder, model, v.tags.get(f"{TAG}digest", "")) for v in known.versions.values()}
+        unused = sorted((c for c in parent.iterdir() if c not in used), key=lambda c: c.stat().st_mtime, reverse=True)
+        for child in unused[_RETIRED_KEPT:]:
+            shutil.rmtree(child, ignore_errors=True)
 
 
 def own_tags(project: str, environment: str, address: str, token: str, **more: str) -> dict[str, str]:

@@ -88,7 +88,15 @@ def _indexes(indexes: Mapping[str, Mapping[str, Any]], fields: Mapping[str, Mapp
             yield Lack((*at, "type"), f"Milvus Lite has no {type_}", f"use {near}, or another target")
             continue
         params = index.get("params", EMPTY)
-        yield from _sparse_params(params, at) if kind == "sparse_float_vector" and isinstance(params, Mapping) else ()
+        if isinstance(params, Mapping):
+            yield from _sparse_params(params, at) if kind == "sparse_float_vector" else _dense_params(params, at)
+
+
+def _dense_params(params: Mapping[str, Any], at: Path) -> Iterator[Lack]:
+    if params.get("sq_type", "SQ8") != "SQ8":
+        yield Lack((*at, "params", "sq_type"), "Milvus Lite quantizes to 8 bits only", "use SQ8, or leave sq_type out")
+    if params.get("refine") is True:
+        yield Lack((*at, "params", "refine"), "Milvus Lite does not refine", "leave refine out")
 
 
 def _sparse_params(params: Mapping[str, Any], at: Path) -> Iterator[Lack]:

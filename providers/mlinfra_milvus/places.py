@@ -1,4 +1,9 @@
-"""Where a thing is: the id that a person gives to ``mlinfra import``."""
+"""Where a thing is: its id, and what a person gives to ``mlinfra import``.
+
+An id is the place where a thing was made, ``http://HOST:PORT/DATABASE/NAME``. It stays with the thing when the server moves to
+another port or the collection gets another name. A collection's ends in ``#`` and the first digits of the operation that made it, so
+that a stranger's collection that took its place is not taken for it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,16 @@ from urllib.parse import urlsplit
 
 from mlinfra.model.values import Map
 from mlinfra.provider.failures import Invalid
+
+
+def place(uri: str, database: str, name: str, operation: str = "") -> str:
+    """The id of what ``operation`` made under this name; without it the place alone."""
+    return f"{uri.rstrip('/')}/{database}/{name}" + (f"#{operation[:8]}" if operation else "")
+
+
+def made_by(id: str) -> str:
+    """The first digits of the operation that made the thing of this id; ``""`` when the id does not say."""
+    return urlsplit(id).fragment
 
 
 def where(id: str) -> tuple[Map, str]:

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from serving_models import save_model
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Secret, freeze
@@ -33,40 +34,6 @@ from mlinfra_local.serving import admin
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
 TOKEN = "0123456789abcdef" * 2
 BODY = {"dataframe_split": {"columns": ["a"], "data": [[1]]}}
-
-LOADER = """
-import os, time
-import pandas
-
-class Model:
-    def __init__(self, text):
-        if text == "broken":
-            raise RuntimeError("this model is broken on purpose")
-        self.text = text
-        self.answer = ANSWER
-
-    def predict(self, data, params=None):
-        if isinstance(data, pandas.DataFrame) and "boom" in data.columns:
-            raise ValueError("cannot predict this")
-        if self.text == "environment":
-            return [os.environ.get("GREETING", "")] * len(data)
-        return [self.answer] * len(data)
-
-def _load_pyfunc(path):
-    with open(path) as file:
-        return Model(file.read())
-"""
-
-
-def save_model(folder: Path, answer: str) -> Path:
-    """An MLflow model whose predictions are all ``answer``. Every such model brings its code under the same module name."""
-    (folder / "code").mkdir(parents=True)
-    (folder / "code" / "constant_model.py").write_text(f"ANSWER = {answer!r}\n{LOADER}")
-    (folder / "answer.txt").write_text(answer)
-    (folder / "MLmodel").write_text(
-        "flavors:\n  python_function:\n    loader_module: constant_model\n    data: answer.txt\n    code: code\n"
-    )
-    return folder
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import click
 from mlinfra.cli.carry_out import report
 from mlinfra.cli.render_events import JsonStream
 from mlinfra.cli.render_progress import progress
-from mlinfra.cli.session import Duration, Session, common
+from mlinfra.cli.session import Session, common, lock_timeout
 
 
 @click.command("import")
 @common
-@click.option("--lock-timeout", type=Duration(), default=0.0, metavar="DURATION", help="Wait for the state's lock.")
+@lock_timeout
 @click.argument("address")
 @click.argument("id")
 def command(session: Session, address: str, id: str, **engine: Any) -> int:

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from mlinfra.cli.carry_out import make_plan, perform, report, show_plan
-from mlinfra.cli.session import Duration, Session, common
+from mlinfra.cli.session import Session, common, lock_timeout
 
 
 @click.command("refresh")
 @common
-@click.option("--lock-timeout", type=Duration(), default=0.0, metavar="DURATION", help="Wait for the state's lock.")
+@lock_timeout
 def command(session: Session, **engine: Any) -> int:
     """Look at the world and record what was changed outside of mlinfra. Changes nothing but the state."""
     from mlinfra import workflow

@@ -26,9 +26,12 @@ def find(state: State, pattern: str) -> list[ResourceState]:
     return found
 
 
-@click.group("state", cls=Family)
-def command() -> None:
+@click.group("state", cls=Family, invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
     """Look at the recorded state and mend it."""
+    if context.invoked_subcommand is None:
+        context.obj.line(context.get_help())
 
 
 @command.command("list")

@@ -63,9 +63,6 @@ class Cluster:
 
     async def create(self, client: LocalClient, desired: Desired, token: str) -> Observed:
         held = await asyncio.to_thread(reservations.held, client, str(desired.attributes["name"]))
-        if held is not None and held.holder != _holder(client, desired):
-            raise AlreadyExists(f"there is a cluster {held.name} already: {held.holder}")
-        held = await asyncio.to_thread(reservations.held, client, str(desired.attributes["name"]))
         if held is not None and held.op != token and held.holder != _holder(client, desired):
             raise AlreadyExists(f"there is a cluster {held.name} already: {held.holder}", path=("name",))
         return await asyncio.to_thread(_write, self, client, desired, token)
@@ -115,10 +112,6 @@ def _write(kind: Cluster, client: LocalClient, desired: Desired, op: str) -> Obs
     found = _read(client, name, wanted, host)
     assert found is not None
     return found
-
-
-def _holder(client: LocalClient, desired: Desired) -> str:
-    return f"{desired.address} of {client.project}" + (f"/{client.environment}" if client.environment else "")
 
 
 def _holder(client: LocalClient, desired: Desired) -> str:

@@ -38,8 +38,8 @@ def _predict(attributes: Map) -> Mapping[str, Value]:
 class Job:
     """``results`` maps each output to the URI of its content, ``artifact`` is that of ``model`` or of the first one.
 
-    ``status``: ``done``; ``lost`` when results are gone or were touched; ``deferred`` while ``run_on_apply`` is off and nothing
-    ran yet."""
+    ``status``: ``done``; ``failed`` when its first run did; ``lost`` when results are gone or were touched; ``deferred`` while
+    ``run_on_apply`` is off and nothing ran yet."""
 
     schema = Schema(
         attributes={
@@ -96,7 +96,12 @@ class Job:
         owner = _marker(client, name).get("address", desired.address)
         if owner != desired.address:
             raise AlreadyExists(f"there is a job {name} already: that of {owner}", path=("name",))
-        return await self._make(client, desired, token)
+        try:
+            return await self._make(client, desired, token)
+        except Failure as failure:
+            # Recorded as half-made: its log can be read, and what it left is deleted with it.
+            failure.partial = await asyncio.to_thread(_fail, client, desired, token)
+            raise
 
     async def update(self, client: LocalClient, recorded: ResourceState, desired: Desired) -> Observed:
         return await self._make(client, desired, _marker(client, recorded.id).get("op", ""))
@@ -108,7 +113,7 @@ class Job:
         name = str(desired.attributes["name"])
         await asyncio.to_thread(execution.clean_up, client, name)
         marker = _marker(client, name)
-        if marker.get("op") != token:
+        if marker.get("op") != token or not marker["fingerprint"]:
             return None
         known = Map({**desired.attributes, "id": name, "status": DONE, "fingerprint": marker.get("fingerprint", "")})
         return await asyncio.to_thread(_read, client, name, known)
@@ -127,13 +132,7 @@ class Job:
             result = await execution.run(client, await _request(client, desired, name, mark))
         if result is not None:
             await asyncio.to_thread(_check, client, wanted, result)
-        marker = _file(client, name)
-        try:
-            await asyncio.to_thread(
-                write_atomically, marker, json.dumps({"op": op, "address": desired.address, "fingerprint": mark})
-            )
-        except OSError as error:
-            raise Failure(f"{marker} cannot be written: {error.strerror}") from error
+        await asyncio.to_thread(_mark, client, desired, op, mark)
         return _observed(name, wanted, mark, result, DONE if result else "deferred")
 
 
@@ -253,7 +252,8 @@ def _read(client: LocalClient, name: str, known: Map) -> Observed | None:
     result = execution.recall(client, name, mark)
     if result is not None:
         return _observed(name, known, mark, result, DONE)
-    return Observed(name, Map({**known, "status": "deferred" if known.get("status") == "deferred" else "lost"}))
+    waits = known.get("status") in ("deferred", "failed")
+    return Observed(name, Map({**known, "status": known["status"] if waits else "lost"}))
 
 
 def _observed(name: str, known: Map, mark: str, result: RunResult | None, status: str) -> Observed:
@@ -269,6 +269,24 @@ def _observed(name: str, known: Map, mark: str, result: RunResult | None, status
         "fingerprint": mark,
     }
     return Observed(name, Map({**known, **computed}))
+
+
+def _mark(client: LocalClient, desired: Desired, op: str, fingerprint: str) -> None:
+    """``fingerprint`` empty: it failed."""
+    file = _file(client, str(desired.attributes["name"]))
+    try:
+        write_atomically(file, json.dumps({"op": op, "address": desired.address, "fingerprint": fingerprint}))
+    except OSError as error:
+        raise Failure(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _fail(client: LocalClient, desired: Desired, token: str) -> Observed | None:
+    name = str(desired.attributes["name"])
+    try:
+        _mark(client, desired, token, "")
+    except Failure:
+        return None
+    return _observed(name, desired.attributes, "", None, "failed")
 
 
 def _file(client: LocalClient, name: str) -> FilePath:

@@ -33,7 +33,8 @@ class ModelVersion:
     """The id is ``REGISTRY/MODEL/NUMBER``, ``number`` being MLflow's. What it is made of comes as ``artifact`` (the
     content-addressed URI of a run's output) or as ``path`` with the digest of its ``content``; other content is another version.
 
-    ``uri`` is the registry's own copy. ``status`` is ``ready``, or ``artifact missing`` when that copy is gone."""
+    ``uri`` is the registry's own copy, which outlives the version for a while, so that a rollback finds it. ``status`` is
+    ``ready``, or ``artifact missing`` when that copy is gone."""
 
     schema = Schema(
         attributes={
@@ -52,7 +53,6 @@ class ModelVersion:
         },
         predict=_predict,
         create_first=True,
-        holds_data=True,
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
@@ -172,9 +172,13 @@ def _update(client: LocalClient, id: str, desired: Desired) -> Observed:
 def _delete(client: LocalClient, id: str) -> None:
     folder, model, number = _place(client, id)
     with mlflow_store.locked(folder):
-        if _record(client, id) is not None:
+        record = _record(client, id)
+        if record is not None:
             with mlflow_store.opened(folder) as store:
                 store.delete_model_version(model, number)
+            retired = mlflow_store.artifact_folder(folder, model, record.tags.get(f"{TAG}digest", ""))
+            if retired.is_dir():
+                retired.touch()
         mlflow_store.prune_artifacts(folder, model)
 
 
@@ -184,8 +188,6 @@ def _find(client: LocalClient, desired: Desired, token: str) -> Observed | None:
     for number, record in model.versions.items() if model else ():
         if record.tags.get(f"{TAG}op") == token:
             return _read(client, f"{folder.name}/{name}/{number}", desired.attributes)
-    # The crash came after the copy and before the registration.
-    mlflow_store.prune_artifacts(folder, name)
     return None
 
 

@@ -66,6 +66,7 @@ def lower(spec: Collection, context: LoweringContext) -> Lowered:
                 else Ref(context.address, ("name",)),
                 "uri": server.get("uri"),
                 "database": where["database"],
+                "made": Ref(context.address, ("made",)),
             }
         ),
     )

@@ -10,11 +10,12 @@ from mlinfra.model.values import Map
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_milvus.client import MilvusClients, Server
-from mlinfra_milvus.places import where
+from mlinfra_milvus.places import place, where
 
 
 class Alias:
-    """An alias holds no mark of its own: one that points at our collection is taken for ours, any other is left alone."""
+    """An alias can hold no mark of its own. The operation that makes it is noted on the collection that it first points at, before
+    the alias itself is made: so it is found again after a crash, and an alias that was there before is left alone."""
 
     schema = Schema(
         attributes={
@@ -44,8 +45,8 @@ class Alias:
         return await asyncio.to_thread(_find, client.server(desired.attributes), desired, token)
 
     async def adopt(self, client: MilvusClients, id: str) -> Observed | None:
-        place, name = where(id)
-        return await asyncio.to_thread(_adopt, client.server(place), place, name, id)
+        found, name = where(id)
+        return await asyncio.to_thread(_adopt, client.server(found), found, name, id)
 
 
 def _observed(id: str, attributes: Map, target: str) -> Observed:
@@ -53,8 +54,12 @@ def _observed(id: str, attributes: Map, target: str) -> Observed:
     return Observed(id, Map({**known, "collection": target}))
 
 
-def _id(desired: Desired, token: str) -> str:
-    return f"{desired.attributes['alias']}@{token[:8]}"
+def _id(server: Server, alias: str) -> str:
+    return place(server.uri, server.database, alias)
+
+
+def _mark(alias: str) -> str:
+    return f"mlinfra:alias:{alias}"
 
 
 def _read(server: Server, recorded: ResourceState) -> Observed | None:
@@ -67,16 +72,17 @@ def _read(server: Server, recorded: ResourceState) -> Observed | None:
 
 def _create(server: Server, desired: Desired, token: str) -> Observed:
     alias, collection = str(desired.attributes["alias"]), str(desired.attributes["collection"])
+    found = _find(server, desired, token)
+    if found is not None:
+        return found
     target = server.alias_target(alias)
-    if target is None:
-        if server.describe(alias) is not None:
-            raise Invalid(f"{alias} is the name of a collection: an alias cannot have it too", path=("alias",))
-        server.create_alias(alias, collection)
-    elif target != collection:
-        raise AlreadyExists(
-            f"the alias {alias} exists and points at {target}", import_id=f"{server.uri}/{server.database}/{alias}"
-        )
-    return _observed(_id(desired, token), desired.attributes, collection)
+    if target is not None:
+        raise AlreadyExists(f"the alias {alias} exists and points at {target}", import_id=_id(server, alias))
+    if server.describe(alias) is not None:
+        raise Invalid(f"{alias} is the name of a collection: an alias cannot have it too", path=("alias",))
+    server.set_properties(collection, {_mark(alias): token})
+    server.create_alias(alias, collection)
+    return _observed(_id(server, alias), desired.attributes, collection)
 
 
 def _update(server: Server, id: str, desired: Desired) -> Observed:
@@ -91,11 +97,14 @@ def _update(server: Server, id: str, desired: Desired) -> Observed:
 
 
 def _find(server: Server, desired: Desired, token: str) -> Observed | None:
-    collection = str(desired.attributes["collection"])
-    target = server.alias_target(str(desired.attributes["alias"]))
-    return _observed(_id(desired, token), desired.attributes, collection) if target == collection else None
+    alias = str(desired.attributes["alias"])
+    target = server.alias_target(alias)
+    told = server.describe(target) if target else None
+    if told is None or target is None or told["properties"].get(_mark(alias)) != token:
+        return None
+    return _observed(_id(server, alias), desired.attributes, target)
 
 
-def _adopt(server: Server, place: Map, name: str, id: str) -> Observed | None:
+def _adopt(server: Server, found: Map, name: str, id: str) -> Observed | None:
     target = server.alias_target(name)
-    return None if target is None else _observed(id, Map({**place, "alias": name}), target)
+    return None if target is None else _observed(id, Map({**found, "alias": name}), target)

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlinfra.kinds.collection import Collection as CollectionKind
-from mlinfra.model.change import Risk, RiskLevel
+from mlinfra.model.change import SAFE, Risk, RiskLevel
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import DEFERRED, EMPTY, UNKNOWN, Map, Path, Value, freeze, lookup
@@ -24,7 +24,7 @@ from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_milvus.client import MilvusClients, Server
 from mlinfra_milvus.filling import copy_rows
-from mlinfra_milvus.places import where
+from mlinfra_milvus.places import made_by, place, where
 from mlinfra_milvus.schema import described_fields, described_functions, same_shape
 
 OP, PROJECT, ENVIRONMENT, ADDRESS, ASKED, FILLING = (
@@ -66,6 +66,9 @@ class Collection:
             "properties": Attribute(type="map"),
             "description": Attribute(type="string"),
             "status": Attribute(type="string", computed=True),
+            "made": Attribute(
+                type="string", computed=True, description="the operation that made it: another one made it anew, empty"
+            ),
         },
         predict=_predict,
         holds_data=True,
@@ -92,8 +95,8 @@ class Collection:
         return await asyncio.to_thread(_find, client.server(desired.attributes), desired, token)
 
     async def adopt(self, client: MilvusClients, id: str) -> Observed | None:
-        place, name = where(id)
-        return await asyncio.to_thread(_adopt, client, place, name, id)
+        found, name = where(id)
+        return await asyncio.to_thread(_adopt, client, found, name, id)
 
     async def stake(self, client: MilvusClients, recorded: ResourceState) -> str:
         return await asyncio.to_thread(_stake, client.server(recorded.attributes), recorded)
@@ -108,21 +111,28 @@ class Collection:
         return []
 
     def assess(self, before: Map, after: Map) -> Risk:
-        """What an update in place puts at risk."""
-        changed = [
-            n for n in {**before.get("indexes", EMPTY), **after.get("indexes", EMPTY)} if _index(before, n) != _index(after, n)
-        ]
-        dropped = sorted(set(before.get("partitions", ())) - set(after.get("partitions", ())))
+        """An index changes only while nothing can be searched; a dropped partition takes its rows along."""
+        was, now = _tree(before, "indexes"), _tree(after, "indexes")
+        changed = sorted(n for n in was if was[n] != now.get(n))
+        partitions = after.get("partitions", ())
+        dropped = sorted(set(before.get("partitions", ())) - set(partitions)) if isinstance(partitions, tuple) else []
         if dropped:
             return Risk(RiskLevel.DESTROYS_DATA, f"drops partition {', '.join(dropped)} with its rows")
         if changed:
             return Risk(
                 RiskLevel.INTERRUPTS_SERVING,
-                f"searches fail while the index on {', '.join(sorted(changed))} is built anew; with an alias they would not",
+                f"searches fail while the index on {', '.join(changed)} is built anew; behind an alias they would not",
             )
-        if before.get("properties", EMPTY).get("mmap") != after.get("properties", EMPTY).get("mmap"):
-            return Risk(RiskLevel.INTERRUPTS_SERVING, "searches fail while the collection is loaded again")
-        return Risk()
+        if before.get("name") != after.get("name"):
+            return Risk(RiskLevel.INTERRUPTS_SERVING, "renames it: searches by its old name fail")
+        if _tree(before, "properties").get("mmap") != _tree(after, "properties").get("mmap"):
+            return Risk(RiskLevel.INTERRUPTS_SERVING, "searches may fail while it is loaded again")
+        return SAFE
+
+
+def _tree(attributes: Map, name: str) -> Map:
+    found = attributes.get(name)
+    return found if isinstance(found, Map) else EMPTY
 
 
 def _is_deferred_at(attributes: Map, path: Path) -> bool:
@@ -133,19 +143,13 @@ def _is_deferred_at(attributes: Map, path: Path) -> bool:
         return False
 
 
-def _index(attributes: Map, field: str) -> Value:
-    indexes = attributes.get("indexes", EMPTY)
-    return indexes.get(field) if isinstance(indexes, Mapping) else indexes
-
-
-def _id(name: str, op: str) -> str:
-    return f"{name}@{op[:8]}"
+def _id(server: Server, name: str, op: str) -> str:
+    return place(server.uri, server.database, name, op)
 
 
 def _is_ours(id: str, properties: Mapping[str, str]) -> bool:
     """Whether the collection of that name is the one that was recorded, and not a stranger's that took its place."""
-    op = id.rpartition("@")[2] if "@" in id else ""
-    return not op or properties.get(OP, "").startswith(op)
+    return properties.get(OP, "").startswith(made_by(id))
 
 
 # ── reading ──
@@ -179,6 +183,7 @@ def _observe(server: Server, name: str, id: str) -> Observed | None:
     if description := asked.get("description", told.get("description")):
         attributes["description"] = description
     attributes["status"] = "loaded" if server.is_loaded(name) else "released"
+    attributes["made"] = str(properties.get(OP, ""))[:8]
     return Observed(id, freeze(attributes))
 
 
@@ -244,7 +249,7 @@ def _create(client: MilvusClients, desired: Desired, token: str, old: ResourceSt
         if old is not None:
             _partitions(server, name, attributes)
             copy_rows(server, old.attributes, attributes)
-        observed = _converge(server, name, attributes, _id(name, token))
+        observed = _converge(server, name, attributes, _id(server, name, token))
         if filling:
             server.set_properties(name, {FILLING: ""})
         return observed
@@ -253,17 +258,18 @@ def _create(client: MilvusClients, desired: Desired, token: str, old: ResourceSt
         try:
             server.drop(name)
         except Failure:
-            failure.partial = _observe_quietly(server, name, _id(name, token))
+            failure.partial = _observe_quietly(server, name, _id(server, name, token))
         raise
 
 
 def _refuse_foreign(server: Server, name: str, token: str) -> None:
-    import_id = f"{server.uri}/{server.database}/{name}"
     found = server.describe(name)
     if found is not None and found["properties"].get(OP) != token:
         owner = found["properties"].get(ADDRESS)
         whose = f"belongs to {owner} of project {found['properties'].get(PROJECT)}" if owner else "is not ours"
-        raise AlreadyExists(f"the collection {name} exists and {whose}", import_id=import_id, path=("name",))
+        raise AlreadyExists(
+            f"the collection {name} exists and {whose}", import_id=place(server.uri, server.database, name), path=("name",)
+        )
     if found is None and (target := server.alias_target(name)) is not None:
         raise Invalid(f"{name} is an alias of the collection {target}", path=("name",))
 
@@ -374,15 +380,15 @@ def _find(server: Server, desired: Desired, token: str) -> Observed | None:
         # Nobody knows how many of its rows had been copied: it is made again from the old one, which still stands.
         server.drop(name)
         return None
-    return _observe(server, name, _id(name, token))
+    return _observe(server, name, _id(server, name, token))
 
 
-def _adopt(client: MilvusClients, place: Map, name: str, id: str) -> Observed | None:
-    server = client.server(place)
-    if server.describe(name) is None:
-        return None
-    server.set_properties(name, {PROJECT: client.project, ENVIRONMENT: client.environment})
-    return _observe(server, name, id)
+def _adopt(client: MilvusClients, found: Map, name: str, id: str) -> Observed | None:
+    server = client.server(found)
+    observed = _observe(server, name, id)
+    if observed is not None:
+        server.set_properties(name, {PROJECT: client.project, ENVIRONMENT: client.environment})
+    return observed
 
 
 def _stake(server: Server, recorded: ResourceState) -> str:

@@ -97,7 +97,8 @@ def test_rows_follow_when_only_the_index_changes(any_world: World, any_app: Any,
     assert any_world.name != first and not any_app.has_collection(first)
     count = {"filter": "", "output_fields": ["count(*)"], "consistency_level": "Strong"}
     assert any_app.query(alias, **count)[0]["count(*)"] == 2310
-    assert any_app.query(alias, partition_names=["en"], **count)[0]["count(*)"] == 10
+    # Lite counts all partitions when there is no filter, whichever are named: rows are asked for instead.
+    assert len(any_app.query(alias, filter="id >= 0", partition_names=["en"], consistency_level="Strong")) == 10
     assert any_app.query(alias, filter="id == 77", output_fields=["text"])[0]["text"] == "row 77"
 
 

@@ -48,7 +48,7 @@ def test_without_a_command_the_commands_are_listed(capsys: Capture) -> None:
     [
         (["aply"], "there is no command 'aply'; did you mean 'apply'?"),
         (["state", "lst"], "there is no command 'lst'; did you mean 'list'?"),
-        (["plan", "--otu", "x"], "No such option '--otu'"),
+        (["plan", "--otu", "x"], "--otu"),
         (["plan", "--var", "novalue"], "--var takes NAME=VALUE"),
         (["plan", "--lock-timeout", "soon"], "is no duration"),
         (["plan", "--destroy", "--refresh-only"], "exclude each other"),
@@ -111,6 +111,12 @@ def test_a_traceback_goes_to_a_file_when_asked_for(
     assert "ValueError: why" in (tmp_path / app_module.DEBUG_LOG).read_text()
 
 
+def test_a_file_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    raising(monkeypatch, FileNotFoundError(2, "No such file or directory", "/nowhere/p.plan"))
+    assert run(["plan"]) == 1
+    assert capsys.readouterr().err == "error[cli.file]: /nowhere/p.plan: No such file or directory\n"
+
+
 def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     raising(monkeypatch, KeyboardInterrupt())
     assert run(["plan"]) == 130
@@ -125,6 +131,19 @@ def test_nothing_is_changed_unasked(command: str, monkeypatch: pytest.MonkeyPatc
     assert "standard input is no terminal" in capsys.readouterr().err
     assert run([command, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["diagnostics"][0]["code"] == "cli.no_approval"
+
+
+def test_a_family_of_commands_without_a_command_shows_its_help(capsys: Capture) -> None:
+    assert run(["state"]) == 0
+    assert "  unlock" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_is_lost_is_an_error_and_no_bug(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert run(["version", "--json"]) == 1
+    assert capsys.readouterr().err.startswith("error[cli.output_lost]: standard output could not be written to: ")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -13,13 +13,14 @@ class Model:
         if text == "broken":
             raise RuntimeError("this model is broken on purpose")
         self.text = text
+        self.answer = ANSWER
 
     def predict(self, data, params=None):
         if isinstance(data, pandas.DataFrame) and "boom" in data.columns:
             raise ValueError("cannot predict this")
         if self.text == "environment":
             return [os.environ.get("GREETING", "")] * len(data)
-        return [self.text] * len(data)
+        return [self.answer] * len(data)
 
 def _load_pyfunc(path):
     with open(path) as file:
@@ -28,12 +29,13 @@ def _load_pyfunc(path):
 
 
 def save_model(folder: Path, answer: str) -> Path:
-    """A model folder whose predictions are all ``answer``; ``broken`` fails to load, ``environment`` answers ``$GREETING``."""
-    module = f"constant_{abs(hash(answer)) % 10**8}"
+    """An MLflow model whose predictions are all ``answer``; ``broken`` fails to load, ``environment`` answers ``$GREETING``.
+
+    Every such model brings its code under the same module name."""
     (folder / "code").mkdir(parents=True)
-    (folder / "code" / f"{module}.py").write_text(LOADER)
+    (folder / "code" / "constant_model.py").write_text(f"ANSWER = {answer!r}\n{LOADER}")
     (folder / "answer.txt").write_text(answer)
     (folder / "MLmodel").write_text(
-        f"flavors:\n  python_function:\n    loader_module: {module}\n    data: answer.txt\n    code: code\n"
+        "flavors:\n  python_function:\n    loader_module: constant_model\n    data: answer.txt\n    code: code\n"
     )
     return folder

@@ -12,7 +12,7 @@ import pytest
 from local_world import Bench, attributes, lowered, make_client
 
 from mlinfra.model.errors import PlanError
-from mlinfra.model.resource import Observed
+from mlinfra.model.resource import Observed, ResourceState
 from mlinfra.model.values import UNKNOWN, Map, Secret
 from mlinfra.provider.failures import Invalid, NotFound
 from mlinfra_local.client import LocalClient
@@ -217,6 +217,20 @@ def test_a_job_sees_the_gpus_of_its_cluster_and_needs_its_reservation(client: Lo
     cluster = Bench(client, "local.cluster", "gpus")
     cluster.create(**attributes(client, "training_cluster", {"resources": {"cpus": 1}}, "gpus"))
     assert fit.create(**asked).attributes["status"] == "done"
+
+
+def test_a_job_that_failed_can_be_looked_at_and_deleted(client: LocalClient, fit: Bench) -> None:
+    with pytest.raises(Invalid, match="exit code 2") as caught:
+        fit.create("t1", **wanted(client, params={"C": "text"}, run="python train.py --no-such"))
+    half = caught.value.partial
+    assert half is not None and half.attributes["status"] == "failed"
+    fit.state = ResourceState(
+        address="fit", type="local.job", provider="local", id=half.id, attributes=half.attributes, tainted=True
+    )
+    assert fit.read() == half
+    assert fit.find("t1", **wanted(client)) is None
+    fit.delete()
+    assert list(client.data.iterdir()) == []
 
 
 def test_its_log_can_be_read(client: LocalClient, fit: Bench) -> None:

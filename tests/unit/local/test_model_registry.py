@@ -178,19 +178,37 @@ async def test_a_folder_that_is_no_model_and_bytes_that_changed_since_the_plan_a
     assert list((client.folder("registries", "main") / "models" / "router").iterdir()) == []
 
 
-async def test_two_versions_of_the_same_content_share_a_copy_until_the_last_is_deleted(client: LocalClient) -> None:
+async def test_two_versions_of_the_same_content_share_a_copy_and_are_deleted_apart(client: LocalClient) -> None:
     await registered(client)
     first = await ModelVersion().create(client, version_of(client, "one", "v1"), TOKEN)
     second = await ModelVersion().create(client, version_of(client, "one", "v2"), "b" * 32)
     assert first.id != second.id
     assert first.attributes["uri"] == second.attributes["uri"]
-    kept = client.path_of(str(first.attributes["uri"]))
     await ModelVersion().delete(client, state("local.model_version", first))
-    assert kept.is_dir()
-    await ModelVersion().delete(client, state("local.model_version", second))
-    await ModelVersion().delete(client, state("local.model_version", second))
-    assert not kept.exists()
-    assert await ModelVersion().read(client, state("local.model_version", second)) is None
+    await ModelVersion().delete(client, state("local.model_version", first))
+    assert await ModelVersion().read(client, state("local.model_version", first)) is None
+    assert await ModelVersion().read(client, state("local.model_version", second)) == second
+
+
+async def test_a_rollback_brings_back_content_that_is_gone_from_its_folder(client: LocalClient) -> None:
+    await registered(client)
+    wanted = version_of(client, "one")
+    made = await ModelVersion().create(client, wanted, TOKEN)
+    await ModelVersion().delete(client, state("local.model_version", made))
+    shutil.rmtree(client.base / "models" / "one")
+    again = await ModelVersion().create(client, wanted, "b" * 32)
+    assert again.attributes["status"] == "ready"
+    assert again.attributes["digest"] == made.attributes["digest"]
+
+
+async def test_only_the_last_few_retired_artifacts_are_kept(client: LocalClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_store, "_RETIRED_KEPT", 1)
+    await registered(client)
+    for name in ("one", "two"):
+        made = await ModelVersion().create(client, version_of(client, name), TOKEN)
+        await ModelVersion().delete(client, state("local.model_version", made))
+    left = list((client.folder("registries", "main") / "models" / "router").iterdir())
+    assert left == [client.path_of(str(made.attributes["uri"]))]
 
 
 async def test_a_lost_artifact_is_seen_and_repaired(client: LocalClient) -> None:
@@ -205,13 +223,11 @@ async def test_a_lost_artifact_is_seen_and_repaired(client: LocalClient) -> None
     assert await ModelVersion().update(client, recorded, wanted) == made
 
 
-async def test_after_a_crash_a_version_is_found_by_its_operation_and_an_unregistered_copy_is_removed(client: LocalClient) -> None:
+async def test_after_a_crash_a_version_is_found_by_its_operation_only(client: LocalClient) -> None:
     await registered(client)
     wanted = version_of(client, "one")
-    folder = client.folder("registries", "main")
-    mlflow_store.keep_artifact(folder, "router", client.base / "models" / "one", None)
+    mlflow_store.keep_artifact(client.folder("registries", "main"), "router", client.base / "models" / "one", None)
     assert await ModelVersion().find(client, wanted, TOKEN) is None
-    assert not (folder / "models" / "router").exists()
     made = await ModelVersion().create(client, wanted, TOKEN)
     assert await ModelVersion().find(client, wanted, TOKEN) == made
     assert await ModelVersion().find(client, wanted, "f" * 32) is None

@@ -49,7 +49,7 @@ def test_layout(written: str, wanted: str) -> None:
     assert format_text(wanted) == wanted
 
 
-@pytest.mark.parametrize("text", ["? a\n:   b\n", "a: 1\u2028   \n", ":   x\n"])
+@pytest.mark.parametrize("text", ["? a\n:   b\n", "a: 1\u2028   \n", "-   ? a\n", "a: |\n    no newline at the end"])
 def test_what_is_too_unusual_stays_as_it_is(text: str) -> None:
     assert format_text(text) == text
 

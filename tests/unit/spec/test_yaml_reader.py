@@ -124,6 +124,7 @@ def test_a_quoted_merge_key_is_an_ordinary_key() -> None:
         ("a: !custom 5", ("yaml.unknown_tag", "1:4")),
         ("a: !!python/object:os.system {}", ("yaml.unknown_tag", "1:4")),
         ("a: !!timestamp 2024-01-01", ("yaml.unknown_tag", "1:4")),
+        ('a: "x\\0y"', ("yaml.nul", "1:4")),
         ("a: !!int five", ("yaml.bad_tag", "1:4")),
         ("a: !!set {b}", ("yaml.unknown_tag", "1:4")),
         ("a: 1\n---\nb: 2\n", ("yaml.many_documents", "2:1")),

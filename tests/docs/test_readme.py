@@ -1,0 +1,89 @@
+"""README.md says what is true: its links, its commands, its table of kinds, and the plan that it shows.
+
+``MLINFRA_UPDATE_CASES=1`` writes the plan of today into it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlinfra.kinds import catalog
+from mlinfra.provider.registry import Registry
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/README.md",
+    "docs/providers.md",
+    "docs/architecture.md",
+    "docs/decisions/README.md",
+]
+LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    file = ROOT / page
+    broken = [link for link in LINK.findall(file.read_text()) if "://" not in link and not (file.parent / link).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_make_targets_exist(page: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z-]+)\b", re.sub(r"(?m)^#.*", "", (ROOT / page).read_text())):
+        assert re.search(rf"(?m)^{target}:", makefile), f"there is no make {target}"
+
+
+def test_the_table_lists_what_the_local_target_makes() -> None:
+    registry = Registry()
+    listed = re.findall(r"^\| `([a-z_]+)` \|", README, re.MULTILINE)
+    assert listed == [kind for kind in catalog.NAMES if registry.lowering("local", kind) is not None]
+
+
+def test_targets_called_absent_are_absent() -> None:
+    absent = re.search(r"Other targets \((.*?)\) are not there yet", README)
+    assert absent
+    assert not {name for name in re.findall(r"`(\w+)`", absent[1]) if Registry().has(name)}
+
+
+def test_the_distribution_is_never_called_by_the_name_that_is_taken() -> None:
+    for file in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]:
+        assert not re.search(r"pip install ['\"]?mlinfra(?!-iac)\b", file.read_text()), file
+
+
+@pytest.fixture
+def quickstart(tmp_path: Path, run_mlinfra: Callable[..., Any]) -> Iterator[Path]:
+    folder = tmp_path / "quickstart"
+    shutil.copytree(ROOT / "examples" / "quickstart", folder, ignore=shutil.ignore_patterns(".mlinfra", "__pycache__"))
+    yield folder
+    destroyed = run_mlinfra(["destroy", "--yes"], folder)
+    assert destroyed.code == 0, destroyed.text
+
+
+@pytest.mark.slow
+def test_the_plan_shown_is_the_plan_made(quickstart: Path, run_mlinfra: Callable[..., Any]) -> None:
+    shown = re.search(r"\$ mlinfra (plan .*)\n\n```text\n(.*?)```", README, re.DOTALL)
+    assert shown
+    applied = run_mlinfra(["apply", "--yes"], quickstart)
+    assert applied.code == 0, applied.text
+    planned = run_mlinfra([*shown[1].split(), "--no-color"], quickstart, environment={"COLUMNS": "80"})
+    assert planned.code == 0, planned.text
+    if os.environ.get("MLINFRA_UPDATE_CASES") == "1":
+        (ROOT / "README.md").write_text(README.replace(shown[2], planned.out))
+    else:
+        assert without_figures(planned.out) == without_figures(shown[2])
+
+
+def without_figures(text: str) -> str:
+    """Digests of trained models and the accuracy depend on the machine's arithmetic."""
+    return re.sub(r"\b0\.\d+", "<figure>", re.sub(r"\b[0-9a-f]{12}\b", "<digest>", text))
