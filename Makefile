@@ -38,8 +38,6 @@ $(VENV)/dev.stamp: $(VENV)/local.stamp
 quickstart: $(VENV)/local.stamp
 	cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra apply --yes
 	@echo
-	@cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra output
-	@echo
 	@echo "It keeps running. Next: $(QUICKSTART)/README.md; make quickstart-destroy removes it."
 
 quickstart-destroy: $(VENV)/local.stamp

@@ -16,7 +16,7 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import Interrupted, MlinfraError
 from mlinfra.model.events import ApplyFinished, Sink, StepBlocked, StepFailed, StepFinished, StepStarted
 from mlinfra.model.plan import Operation, Plan
-from mlinfra.model.values import EMPTY, UNKNOWN, Map, Secret
+from mlinfra.model.values import EMPTY, UNKNOWN, Map, Secret, SecretDigest
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.failures import AlreadyExists, Failure
 from mlinfra.state.entries import Drop, Entry, Outputs, Record, Rename
@@ -169,7 +169,7 @@ class _Executor:
                 if name in ledger.outputs:
                     sealed[name] = ledger.outputs[name]
                 continue
-            if isinstance(value, Secret):
+            if isinstance(value, (Secret, SecretDigest)):  # a digest: the plan came from a file
                 sensitive.add(name)
             elif name in sensitive:
                 value = Secret(value)

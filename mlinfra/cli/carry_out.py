@@ -17,7 +17,8 @@ from mlinfra.cli.terminal import PLAIN
 from mlinfra.model.events import Event, Sink
 
 if TYPE_CHECKING:
-    from mlinfra.workflow import Applied, Options, Planned
+    from mlinfra.workflow import Applied, Planned
+    from mlinfra.workspace import Options
 
 
 def make_plan(session: Session, make: Callable[[Sink], Planned]) -> Planned:

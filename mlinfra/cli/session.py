@@ -17,7 +17,7 @@ from mlinfra.cli.terminal import Terminal
 from mlinfra.model.diagnostic import Diagnostic
 
 if TYPE_CHECKING:
-    from mlinfra.workflow import Options
+    from mlinfra.workspace import Options
 
 Command = Callable[..., int]
 
@@ -37,7 +37,7 @@ class Session:
 
     def options(self, **more: Any) -> Options:
         """These options, and a command's own, for the workflow."""
-        from mlinfra.workflow import Options
+        from mlinfra.workspace import Options
 
         return Options(
             directory=self.directory,

@@ -44,7 +44,6 @@ class RegisteredModel(Kind):
 
     registry: Annotated[object, RefTo(("model_registry",))]
     name: Str | None = None
-    description: Str | None = None
     versions: Mapping[str, ModelVersion] = EMPTY
     aliases: Mapping[AliasName, Str] = EMPTY
 

@@ -24,6 +24,5 @@ class ModelRegistry(Kind):
     }
 
     name: Str | None = None
-    description: Str | None = None
     ui: Bool = False
     port: Annotated[Int, Field(ge=1, le=65535), Deferrable()] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from mlinfra.lower.checks import check_resource
 from mlinfra.lower.exports import Exports, NoSuchOutput, explain
 from mlinfra.lower.settings import check_settings, instance_span
 from mlinfra.lower.stack import Stack
+from mlinfra.model.address import parse_address
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
@@ -172,6 +173,8 @@ class _Run:
             type_ = self._type(resource.type, component)
             if resource.type not in self._validates:
                 self._validates[resource.type] = type_ if isinstance(type_, Validates) else None
+            if component.native and len(lowered.resources) > 1:
+                resource = _without_sections(resource, component, lowered.resources, type_)
             self.problems.extend(check_resource(resource, component, type_.schema, self._validates[resource.type]))
             if needed is not None:
                 every = [a for d in resource.depends_on for a in needed.get(d, (d,))]
@@ -277,3 +280,17 @@ class _Run:
         self.problems.append(
             Diagnostic(code="provider.bug", message=message, span=component.span, hint=hint, address=component.name)
         )
+
+
+def _without_sections(resource: Resource, component: Component, siblings: Iterable[Resource], type_: ResourceType) -> Resource:
+    """The main resource without the ``native`` settings that are meant for its siblings: those named after a role or type."""
+    if resource.address != component.name:
+        return resource
+    sections: set[str] = set()
+    for sibling in siblings:
+        parts = parse_address(sibling.address)
+        sections.update((parts.role.partition("[")[0] if parts else "", sibling.type, sibling.type.rpartition(".")[2]))
+    meant = [n for n in component.native if n in sections and n not in type_.schema.attributes and n in resource.attributes]
+    if not meant:
+        return resource
+    return dataclasses.replace(resource, attributes=Map({n: v for n, v in resource.attributes.items() if n not in meant}))

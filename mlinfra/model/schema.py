@@ -56,6 +56,8 @@ class Schema:
     ``costs``       exists for money
     ``virtual``     lives in the state alone: no intent is journalled, no read is needed
     ``create_first``  replace by building the new one beside the old whenever names allow it (immutable, content-named objects)
+    ``named_by``    the attribute that names the object: two of one name cannot stand side by side, so that a replacement which
+                    keeps it is never made first by ``create_first`` above
     """
 
     attributes: Mapping[str, Attribute]
@@ -68,4 +70,5 @@ class Schema:
     costs: bool = False
     virtual: bool = False
     create_first: bool = False
+    named_by: str = ""
     description: str = field(default="")

@@ -220,12 +220,10 @@ def lookup(value: Value, path: Path) -> Value:
             return UNKNOWN
         if isinstance(value, Ref):
             return Ref(value.address, value.path + path[index:])
-        if (isinstance(value, Mapping) and step in value) or (
-            isinstance(value, (tuple, list)) and isinstance(step, int) and -len(value) <= step < len(value)
-        ):
+        try:
             value = value[step]
-        else:
-            raise KeyError(path_text(path))
+        except (KeyError, IndexError, TypeError):
+            raise KeyError(path_text(path)) from None
     return value
 
 

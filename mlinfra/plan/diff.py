@@ -66,7 +66,7 @@ def decide(
         change = _change(
             resource, Action.REPLACE, before=prior.attributes, after=after, attributes=found,
             reason=reason or f"{path_text(forced[0].path)} cannot be changed in place: {forced[0].forces_replacement}",
-            create_first=schema.create_first if first is None else first, runs=schema.runs,
+            create_first=_room_beside(schema, prior, wanted) if first is None else first, runs=schema.runs,
             may_be_noop=not reason and all(not is_known(a.after) for a in forced) and all(not is_known(a.after) for a in found),
         )  # fmt: skip
         return Decision(change, after)
@@ -80,6 +80,11 @@ def decide(
         may_be_noop=all(not is_known(a.after) for a in found),
     )  # fmt: skip
     return Decision(change, after)
+
+
+def _room_beside(schema: Schema, prior: ResourceState, wanted: Map) -> bool:
+    """Whether the type wants the new object made first, and their names let both stand."""
+    return schema.create_first and (not schema.named_by or prior.attributes.get(schema.named_by) != wanted.get(schema.named_by))
 
 
 def _replacement_reason(resource: Resource, prior: ResourceState, triggers: Value, sealer: Sealer) -> str:

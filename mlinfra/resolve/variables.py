@@ -15,7 +15,7 @@ from mlinfra.resolve.problems import At, Problems, span_of
 from mlinfra.resolve.resolved import Inputs
 from mlinfra.spec import yaml_scalars
 from mlinfra.spec.document import EnvironmentBlock, Spec, Variable
-from mlinfra.spec.positions import YamlList, YamlMap
+from mlinfra.spec.positions import YamlMap
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.words import cut, describe
 from mlinfra.spec.yaml_reader import read_text, read_yaml
@@ -150,10 +150,11 @@ def _from_text(type_name: str, text: str) -> Value:
             return yaml_scalars.plain(text.strip())
         except ValueError:
             return text
+    if type_name == "any" and not text.lstrip().startswith(("{", "[")):
+        value = _from_text("number", text)
+        return text if value is None else value
     document = read_yaml(text, "")
-    if document.problems or (type_name == "any" and not isinstance(document.value, (YamlMap, YamlList, int, float, bool))):
-        return text
-    return freeze(document.value)
+    return text if document.problems else freeze(document.value)
 
 
 def _keeps_rule(variable: Variable, value: Value, hidden: bool, given: Given, problems: Problems) -> bool:

@@ -8,6 +8,8 @@ Traps of the library and the servers, found by running them (pymilvus 3.0.2, Mil
   a timeout.
 - Names of aliases are accepted wherever a collection is named: ``drop_collection(alias)`` drops the collection behind it on
   Lite. :meth:`Server.describe` answers only for real names.
+- Lite's ``drop_index`` drops *every* index of the collection when it is given the name that ``list_indexes`` tells.
+- Lite's ``count(*)`` counts all partitions when there is no filter, whichever are named.
 - Lite answers ``drop_collection`` of an absent collection with success, most other refusals with code 1.
 """
 
@@ -230,9 +232,10 @@ class Server:
             )
             client.create_index(name, wanted, timeout=_LONG)
 
-    def drop_index(self, name: str, index: str) -> None:
+    def drop_index(self, name: str, field: str, index: str) -> None:
+        """Drop the index called ``index`` on ``field``. Lite knows it, for this call only, as ``FIELD_idx``."""
         with _mapped(self.uri), _unless_gone(self.uri):
-            self._connected().drop_index(name, index, timeout=_CALL)
+            self._connected().drop_index(name, f"{field}_idx" if self.is_lite else index, timeout=_CALL)
 
     def create_partition(self, name: str, partition: str) -> None:
         with _mapped(self.uri):

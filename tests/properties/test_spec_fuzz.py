@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlinfra.model.errors import MlinfraError
-from mlinfra.workflow import Options, validate
+from mlinfra.workflow import validate
+from mlinfra.workspace import Options
 
 SEEDS = Path(__file__).parent / "seeds"
 EXAMPLES = int(os.environ.get("MLINFRA_FUZZ_EXAMPLES", "300"))

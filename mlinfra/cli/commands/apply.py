@@ -27,7 +27,7 @@ def command(
     Shows the plan and asks, unless --yes is given. A saved PLANFILE has been looked at already: it is performed at once,
     or refused when something that it depends on has moved since.
     """
-    from mlinfra import workflow
+    from mlinfra import upkeep, workflow
 
     if destroy and refresh_only:
         raise click.UsageError("--destroy and --refresh-only exclude each other")
@@ -38,7 +38,7 @@ def command(
         if refused:
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
         options = session.options(**engine)
-        return carry_out(session, options, workflow.load_plan(options, planfile), yes=True)
+        return carry_out(session, options, upkeep.load_plan(options, planfile), yes=True)
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
     options = session.options(mode=mode, refresh=not no_refresh, **engine)

@@ -37,11 +37,11 @@ def command(session: Session, what: str | None) -> int:
 
 
 def _address(session: Session, what: str, kinds: tuple[str, ...]) -> int:
-    from mlinfra import workflow
+    from mlinfra import upkeep, workflow
 
     options = session.options()
     try:
-        component, resources = workflow.explain_address(options, what)
+        component, resources = upkeep.explain_address(options, what)
         known = [*kinds, *workflow.validate(options).stack.resources] if not resources else []
     except MlinfraError as error:
         if error.diagnostics[0].code != "spec.not_found":

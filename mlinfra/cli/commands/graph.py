@@ -17,9 +17,9 @@ from mlinfra.model.errors import MlinfraError
 @click.option("--format", "form", type=click.Choice(["dot", "mermaid", "svg"]), default="dot", help="svg needs Graphviz.")
 def command(session: Session, form: str) -> int:
     """Show which resource needs which; an arrow points to what is needed."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    graph = workflow.dependency_graph(session.options())
+    graph = upkeep.dependency_graph(session.options())
     if session.json:
         return session.data({address: list(needs) for address, needs in graph.items()})
     if form == "svg":

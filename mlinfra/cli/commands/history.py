@@ -14,9 +14,9 @@ from mlinfra.cli.tables import table
 @common
 def command(session: Session) -> int:
     """List the past applies, newest first; mlinfra rollback NUMBER goes back to one."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    entries = sorted(workflow.history(session.options()), key=lambda e: e.number, reverse=True)
+    entries = sorted(upkeep.history(session.options()), key=lambda e: e.number, reverse=True)
     if session.json:
         names = ("number", "time", "operation", "summary", "serial", "environment", "spec_digest", "owner")
         return session.data([{name: getattr(e, name) for name in names} for e in entries])

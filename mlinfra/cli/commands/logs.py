@@ -15,10 +15,10 @@ from mlinfra.cli.terminal import harmless
 @click.argument("address")
 def command(session: Session, address: str, follow: bool) -> int:
     """Show the log of the resource at ADDRESS, oldest line first."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
     try:
-        for line in workflow.logs(session.options(), address, follow):
+        for line in upkeep.logs(session.options(), address, follow):
             session.line(dumps({"address": address, "line": line}, indent=None) if session.json else harmless(line))
     except KeyboardInterrupt:
         # The only way to end --follow.

@@ -18,11 +18,11 @@ from mlinfra.model.errors import MlinfraError
 @click.argument("name", required=False)
 def command(session: Session, name: str | None, raw: bool) -> int:
     """Show the outputs, or the one called NAME, as they were at the last apply."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
     if raw and name is None:
         raise click.UsageError("--raw needs the NAME of an output")
-    state = workflow.read_state(session.options())
+    state = upkeep.read_state(session.options())
     outputs = state.outputs
     if name is None:
         if session.json:

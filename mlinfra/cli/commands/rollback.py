@@ -21,9 +21,9 @@ def command(session: Session, number: int | None, yes: bool, no_refresh: bool, *
 
     The spec's files stay as they are: the next apply follows them again.
     """
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
     need_approval(yes=yes, json=session.json, what="rollback")
     options = session.options(refresh=not no_refresh, **engine)
-    planned = make_plan(session, lambda sink: workflow.rollback_plan(options, number, sink))
+    planned = make_plan(session, lambda sink: upkeep.rollback_plan(options, number, sink))
     return carry_out(session, options, planned, yes=yes, verb="rollback")

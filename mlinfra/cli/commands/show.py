@@ -18,17 +18,17 @@ from mlinfra.cli.session import Session, common
 @click.argument("what", required=False, metavar="[PLANFILE|ADDRESS]")
 def command(session: Session, what: str | None) -> int:
     """Show the recorded state, a saved plan, or one recorded resource."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
     options = session.options()
     t = session.terminal
     if what is not None and Path(what).is_file():
-        plan = workflow.load_plan(options, Path(what)).plan
+        plan = upkeep.load_plan(options, Path(what)).plan
         if session.json:
             return session.data(plan_json(plan))
         session.line(plan_text(plan, style=t.style, width=t.width, sources=session.sources))
         return 0
-    state = workflow.read_state(options)
+    state = upkeep.read_state(options)
     if what is None:
         if session.json:
             return session.data(state_json(state))

@@ -39,9 +39,9 @@ def command(context: click.Context) -> None:
 @click.argument("pattern", required=False)
 def list_(session: Session, pattern: str | None) -> int:
     """List what is recorded: everything, or what PATTERN names (a resource, a component, a module)."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    state = workflow.read_state(session.options())
+    state = upkeep.read_state(session.options())
     found = list(state.resources.values()) if pattern is None else find(state, pattern)
     if session.json:
         return session.data([resource_json(r) for r in sorted(found, key=lambda r: r.key)])
@@ -55,9 +55,9 @@ def list_(session: Session, pattern: str | None) -> int:
 @click.argument("address")
 def show(session: Session, address: str) -> int:
     """Show one recorded resource, or all of a component."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    found = find(workflow.read_state(session.options()), address)
+    found = find(upkeep.read_state(session.options()), address)
     if session.json:
         return session.data([resource_json(r) for r in found])
     t = session.terminal
@@ -71,9 +71,9 @@ def show(session: Session, address: str) -> int:
 @click.argument("to")
 def move(session: Session, source: str, to: str) -> int:
     """Record what stands at SOURCE under the address TO. Better is a `moved` block, which everybody's state follows."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    workflow.state_move(session.options(), source, to)
+    upkeep.state_move(session.options(), source, to)
     session.line(f"Moved {source} to {to}.")
     return 0
 
@@ -83,9 +83,9 @@ def move(session: Session, source: str, to: str) -> int:
 @click.argument("addresses", nargs=-1, required=True)
 def remove(session: Session, addresses: tuple[str, ...]) -> int:
     """Forget what stands at ADDRESSES. The things themselves stay as they are, and are mlinfra's no more."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    for address in workflow.state_remove(session.options(), addresses):
+    for address in upkeep.state_remove(session.options(), addresses):
         session.line(f"Forgot {address}.")
     return 0
 
@@ -94,9 +94,9 @@ def remove(session: Session, addresses: tuple[str, ...]) -> int:
 @common
 def pull(session: Session) -> int:
     """Print the state as it is stored."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    session.line(workflow.state_text(session.options()).rstrip("\n"))
+    session.line(upkeep.state_text(session.options()).rstrip("\n"))
     return 0
 
 
@@ -105,8 +105,8 @@ def pull(session: Session) -> int:
 @click.argument("lock_id")
 def unlock(session: Session, lock_id: str) -> int:
     """Break the lock LOCK_ID. Only when its holder is surely gone: a dead holder's lock frees itself."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    holder = workflow.unlock(session.options(), lock_id)
+    holder = upkeep.unlock(session.options(), lock_id)
     session.line(f"The lock is gone; it was held by {holder}.")
     return 0

@@ -12,9 +12,9 @@ from mlinfra.cli.tables import table
 @common
 def command(session: Session) -> int:
     """Look at every recorded resource in the world: ok, drifted, gone, tainted, deposed or unreadable."""
-    from mlinfra import workflow
+    from mlinfra import upkeep
 
-    rows = workflow.status(session.options())
+    rows = upkeep.status(session.options())
     if session.json:
         return session.data(
             [{"address": r.address, "type": r.type, "id": r.id, "state": r.state, "detail": r.detail} for r in rows]

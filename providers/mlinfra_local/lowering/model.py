@@ -18,7 +18,8 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
     registry = lookup(spec.registry, ("id",))
     name = spec.name or physical_name("", "", context.address)
     model = context.resource(
-        "local.model", {"registry": registry, "name": name, "description": spec.description or "", "tags": context.component.tags}
+        "local.model",
+        {"registry": registry, "name": name, "description": context.component.description, "tags": context.component.tags},
     )
     versions = {key: _version(key, version, registry, context) for key, version in spec.versions.items()}
     outputs = {

@@ -14,7 +14,7 @@ def lower(spec: ModelRegistry, context: LoweringContext) -> Lowered:
         "local.registry",
         {
             "name": spec.name or physical_name("", "", context.address),
-            "description": spec.description,
+            "description": context.component.description or None,
             "ui": spec.ui,
             "port": spec.port,
         },

@@ -102,7 +102,7 @@ def define(client: LocalClient, attributes: Map) -> tuple[Definition, dict[str, 
             )
         )
     name = str(attributes["name"])
-    key = secret_key(client, _own_run(name)) if carried else b""
+    key = secret_key(client, own_run(name)) if carried else b""
     definition = Definition(
         name=name,
         code=str(attributes["code"]["digest"]),
@@ -177,7 +177,8 @@ def _check_digest(client: LocalClient, path: str, planned: str, place: Path) -> 
         raise Invalid(f"{path!r} changed since the plan was made", path=place, hint="plan again")
 
 
-def _own_run(name: str) -> str:
+def own_run(name: str) -> str:
+    """The folder below ``runs`` for what belongs to no single step."""
     return f"{name}/.pipeline"
 
 

@@ -52,6 +52,10 @@ def main(outcome: Path) -> int:
     failures: list[tuple[str, Failure]] = []
     job = build_job(definition, file, listener=_say, witness=lambda step, failure: failures.append((step, failure)))
     with dagster.DagsterInstance.get() as instance:
+        # Of runs like this one there is never more than one at a time: another that seems to go on was killed.
+        started = dagster.RunsFilter(statuses=[dagster.DagsterRunStatus.STARTED], tags={AGAIN: "false"})
+        for run in instance.get_runs(started):
+            instance.report_run_failed(run, "the process that ran it was killed")
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
@@ -70,7 +71,7 @@ def _files(folder: Path) -> list[Path]:
     return [p for p in folder.rglob("*") if p.is_file() and p.name != MARKER]
 
 
-def _marker(folder: Path) -> dict[str, object]:
+def _marker(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / MARKER).read_text()))
     except (OSError, ValueError):
@@ -81,12 +82,12 @@ def _read(folder: Path) -> Observed | None:
     if not folder.is_dir():
         return None
     found = _marker(folder)
-    settings = {k: found[k] for k in ("versioning", "force_destroy") if k in found}
+    settings: dict[str, Value] = {k: found[k] for k in ("versioning", "force_destroy") if k in found}
     return Observed(folder.name, Map({**settings, "name": folder.name, "uri": f"local://buckets/{folder.name}"}))
 
 
 def _write(folder: Path, attributes: Map, op: object) -> Observed:
-    settings = {k: attributes[k] for k in ("versioning", "force_destroy") if k in attributes}
+    settings: dict[str, Value] = {k: attributes[k] for k in ("versioning", "force_destroy") if k in attributes}
     temporary = folder / (MARKER + ".new")
     temporary.write_text(json.dumps({**settings, "op": op}))
     temporary.replace(folder / MARKER)

@@ -23,7 +23,7 @@ from mlinfra_local.client import LocalClient
 from mlinfra_local.follow import follow_log
 from mlinfra_local.hardware import host
 from mlinfra_local.serving import admin
-from mlinfra_local.serving.config import ServingConfig, VariantConfig, read_config, write_config, write_token
+from mlinfra_local.serving.config import REASON, ServingConfig, VariantConfig, read_config, write_config, write_token
 
 _MARKER = "endpoint.json"
 _COPIES = "copies"
@@ -187,6 +187,7 @@ def _start(folder: Path, config: ServingConfig, desired: Desired) -> None:
     services.stop(folder, timeout=_DRAIN)
     write_token(folder, secrets.token_hex(16))
     write_config(folder, config)
+    (folder / REASON).unlink(missing_ok=True)
     say("loading the models")
     try:
         services.start(
@@ -201,9 +202,12 @@ def _start(folder: Path, config: ServingConfig, desired: Desired) -> None:
             ),
             timeout=_patience(desired.attributes),
         )
-    except BaseException:
+    except BaseException as error:
         if before is not None:
             write_config(folder, before)
+        if isinstance(error, Failure) and (folder / REASON).exists():
+            reason = (folder / REASON).read_text()
+            raise Invalid(f"the serving process of {folder.name} cannot start: {reason}", path=("variants",)) from error
         raise
 
 

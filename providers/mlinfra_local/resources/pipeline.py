@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import secrets
 import shutil
@@ -20,7 +21,7 @@ from mlinfra.model.values import Path as AttributePath
 from mlinfra.provider.failures import Failure, Invalid, Timeout
 from mlinfra.provider.progress import say
 from mlinfra_local.client import LocalClient
-from mlinfra_local.execution import clean_up, finish_guarded, forget, pack, start_guarded
+from mlinfra_local.execution import clean_up, finish_guarded, forget, logs, pack, start_guarded
 from mlinfra_local.execution.scratch import write_atomically
 from mlinfra_local.pipelines import definition as definitions
 from mlinfra_local.pipelines import results, supervision
@@ -30,8 +31,6 @@ from mlinfra_local.pipelines.supervision import Wanted
 
 _AREA = "pipelines"
 _OWNER = "operation"
-_LOG = "log.txt"
-_FAILED = "the run ended without a word"
 
 
 def _predict(attributes: Map) -> Mapping[str, Value]:
@@ -105,7 +104,7 @@ class Pipeline:
         ]
 
     async def logs(self, client: LocalClient, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
-        async for line in _lines(client.folder(_AREA, recorded.id) / _LOG, follow):
+        async for line in logs(client, definitions.own_run(recorded.id), follow=follow):
             yield line
 
 
@@ -155,6 +154,8 @@ async def _make_so(client: LocalClient, desired: Desired, url: Any = None) -> Ob
     definitions.write(folder / definitions.FILE, definition)
     wanted = _wanted(attributes)
     assert wanted is not None
+    if wanted.roles:
+        _require("dagster_webserver")
     port = urlsplit(url).port or 0 if isinstance(url, str) else 0
     await asyncio.to_thread(supervision.keep_running, folder, wanted, carried, port)
     observed = await asyncio.to_thread(_observe, client, name, attributes)
@@ -164,6 +165,7 @@ async def _make_so(client: LocalClient, desired: Desired, url: Any = None) -> Ob
 
 async def _run(client: LocalClient, definition: definitions.Definition, carried: Mapping[str, str], desired: Desired) -> None:
     """One run in a process of its own, which dies with this one. The definition in force changes only when it succeeds."""
+    _require("dagster")
     folder = client.folder(_AREA, definition.name)
     trial = folder / f"trial-{secrets.token_hex(4)}.json"
     outcome = trial.with_suffix(".outcome")
@@ -171,9 +173,11 @@ async def _run(client: LocalClient, definition: definitions.Definition, carried:
     command = (sys.executable, "-m", "mlinfra_local.pipelines.run_once", str(outcome))
     for step in definition.steps:
         await asyncio.to_thread(clean_up, client, f"{definition.name}/{step.name}")
+    log_file = client.folder("runs", definitions.own_run(definition.name)) / "logs" / "run.txt"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
     definitions.write(trial, definition)
     try:
-        with (folder / _LOG).open("w", buffering=1) as log:
+        with log_file.open("w", buffering=1) as log:
 
             def heard(line: str) -> None:
                 said = line.removeprefix(MARK)
@@ -191,14 +195,20 @@ async def _run(client: LocalClient, definition: definitions.Definition, carried:
                 raise Timeout(f"the pipeline was stopped after {desired.timeout:g} seconds") from None
         ended = read_outcome(outcome)
         if ended is None:
-            raise Failure(f"{_FAILED}:\n{_tail(folder / _LOG)}", hint=f"its log is in {folder / _LOG}")
+            raise Failure(f"the run ended without a word:\n{_tail(log_file)}", hint=f"its log is in {log_file}")
         if ended.message:
             kind = Timeout if ended.timed_out else Invalid
             place = f"step {ended.step}: " if ended.step else ""
-            raise kind(place + ended.message, path=ended.path or ("steps", ended.step), hint=ended.hint)
+            path = ended.path or (("steps", ended.step) if ended.step else ())
+            raise kind(place + ended.message, path=path, hint=ended.hint)
     finally:
         for file in (trial, outcome):
             file.unlink(missing_ok=True)
+
+
+def _require(package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise Invalid(f"{package.replace('_', '-')} is not installed", hint="install it with: pip install 'mlinfra-iac[local]'")
 
 
 def _delete(client: LocalClient, name: str) -> None:
@@ -214,22 +224,3 @@ def _tail(log: Path) -> str:
     with contextlib.suppress(OSError):
         return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-20:])
     return ""
-
-
-async def _lines(log: Path, follow: bool) -> AsyncIterator[str]:
-    if not log.is_file():
-        return
-    with log.open(errors="replace") as handle:
-        rest = ""
-        while True:
-            text = handle.readline()
-            rest += text
-            if rest.endswith("\n"):
-                yield rest[:-1]
-                rest = ""
-            elif not text:
-                if not follow:
-                    break
-                await asyncio.sleep(0.2)
-        if rest:
-            yield rest

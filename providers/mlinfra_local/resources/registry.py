@@ -11,7 +11,7 @@ from pathlib import Path
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
-from mlinfra.provider.failures import AlreadyExists, Invalid
+from mlinfra.provider.failures import AlreadyExists, Failure, Invalid
 from mlinfra_local import mlflow_store, services
 from mlinfra_local.client import LocalClient
 from mlinfra_local.follow import follow_log
@@ -129,8 +129,12 @@ def _create(folder: Path, desired: Desired, token: str) -> Observed:
         _require_full_mlflow()
     folder.mkdir(parents=True, exist_ok=True)
     mlflow_store.write_marker(folder, {"op": token})
-    mlflow_store.create(folder)
-    return _settle(folder, desired, token)
+    try:
+        mlflow_store.create(folder)
+        return _settle(folder, desired, token)
+    except Failure:
+        _delete(folder)
+        raise
 
 
 def _settle(folder: Path, desired: Desired, op: str) -> Observed:

@@ -14,7 +14,7 @@ _log = logging.getLogger("mlinfra.serving")
 
 
 def main() -> int:
-    """Exit code 1, with the reason as the log's last line, when the port is taken or a model cannot be loaded."""
+    """Exit code 1, with the reason in the log, when the port is taken or a model cannot be loaded."""
     parser = argparse.ArgumentParser(prog="mlinfra_local.serving")
     parser.add_argument("--service", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -26,7 +26,7 @@ def main() -> int:
 
     from mlinfra_local.services import HOST
     from mlinfra_local.serving.app import Server
-    from mlinfra_local.serving.config import read_config, read_token
+    from mlinfra_local.serving.config import REASON, read_config, read_token
     from mlinfra_local.serving.deployment import Deployer
     from mlinfra_local.serving.models import LoadError
 
@@ -46,7 +46,7 @@ def main() -> int:
     try:
         deployer.deploy_first(config)
     except LoadError as error:
-        _log.error("%s", error)
+        (arguments.service / REASON).write_text(str(error))
         return 1
     app = Server(deployer, read_token(arguments.service)).app()
     settings = uvicorn.Config(

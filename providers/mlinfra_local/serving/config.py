@@ -11,6 +11,8 @@ from typing import Any
 
 CONFIG = "config.json"
 TOKEN = "admin.token"
+REASON = "failure.txt"
+"""Why the process could not start, as one sentence: its log says it with a traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

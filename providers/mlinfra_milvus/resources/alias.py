@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from mlinfra.model.change import SAFE, Risk
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map
@@ -47,6 +48,11 @@ class Alias:
     async def adopt(self, client: MilvusClients, id: str) -> Observed | None:
         found, name = where(id)
         return await asyncio.to_thread(_adopt, client.server(found), found, name, id)
+
+    def assess(self, before: Map, after: Map) -> Risk:
+        if before.get("collection") == after.get("collection"):
+            return SAFE
+        return Risk(sentence="moves in one step: searches through it go on without a gap")
 
 
 def _observed(id: str, attributes: Map, target: str) -> Observed:

@@ -74,6 +74,7 @@ class Collection:
         holds_data=True,
         serves=True,
         create_first=True,
+        named_by="name",
     )
 
     async def read(self, client: MilvusClients, recorded: ResourceState) -> Observed | None:
@@ -346,7 +347,7 @@ def _indexes(server: Server, name: str, wanted: Map, asked: Map) -> None:
     server.release(name)
     try:
         for field in wrong:
-            server.drop_index(name, there[field]["index"])
+            server.drop_index(name, field, there[field]["index"])
             if field in wanted:
                 say(f"{wanted[field]['type']} on {field}")
                 server.create_index(name, field, wanted[field])

@@ -90,6 +90,15 @@ def test_without_an_alias_an_index_changes_in_place_and_rows_stay(any_world: Wor
     assert any_app.search(base, [[1, 0, 0.5, 0.5]], limit=20, search_params={"params": {"nprobe": 4}})[0][0]["id"] == 0
 
 
+def test_changing_one_index_leaves_the_others_alone(any_world: World, base: str, any_app: Any) -> None:
+    on_text = {"text": {"type": "INVERTED" if any_world.engine == "milvus-lite" else "TRIE"}}
+    any_world.apply(spec(name=base, indexes={"embedding": {"type": "FLAT", "metric": "L2"}, **on_text}))
+    any_world.said.clear()
+    any_world.apply(spec(name=base, indexes={"embedding": {"type": "FLAT", "metric": "IP"}, **on_text}))
+    assert sorted(any_app.list_indexes(base)) == ["embedding", "text"]
+    assert not any("on text" in line for line in any_world.said)
+
+
 def test_an_index_that_the_server_refuses_leaves_the_collection_searchable(world: World, base: str, app: Any) -> None:
     world.apply(spec(name=base))
     app.insert(base, rows(5))

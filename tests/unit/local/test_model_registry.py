@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from serving_models import save_model
 
@@ -16,7 +18,7 @@ from mlinfra.model.values import Map, freeze
 from mlinfra.provider import files
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
-from mlinfra_local import mlflow_store
+from mlinfra_local import mlflow_store, services
 from mlinfra_local.client import LocalClient, LocalConfig
 from mlinfra_local.resources.model import RegisteredModel
 from mlinfra_local.resources.model_aliases import ModelAliases
@@ -122,6 +124,50 @@ async def test_a_registry_that_was_deleted_can_be_made_again_in_the_same_process
     assert mlflow_store.models(client.folder("registries", "main")) == {}
     await registered(client)
     assert set(mlflow_store.models(client.folder("registries", "main"))) == {"router"}
+
+
+async def test_a_web_page_without_the_full_mlflow_is_refused_before_anything_is_made(
+    client: LocalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    with pytest.raises(Invalid) as caught:
+        await Registry().create(client, desired("local.registry", name="other", ui=True), TOKEN)
+    assert caught.value.path == ("ui",)
+    assert "pip install mlflow==" in caught.value.hint
+    assert not client.folder("registries", "other").exists()
+
+
+@pytest.mark.live
+async def test_the_web_page_is_served_seen_dead_started_again_at_its_url_and_taken_down(client: LocalClient) -> None:
+    if not has_full_mlflow():
+        pytest.skip("the full MLflow is not installed: pip install mlflow")
+    wanted = desired("local.registry", name="main", ui=True)
+    found = await Registry().adopt(client, "main")
+    assert found is not None
+    made = await Registry().update(client, state("local.registry", found), wanted)
+    recorded = state("local.registry", made)
+    folder = client.folder("registries", "main") / "ui"
+    live = services.status(folder)
+    assert live is not None
+    assert services.answers_http("/")(live.port)
+    psutil.Process(live.pid).kill()
+    seen = await Registry().read(client, recorded)
+    assert seen is not None
+    assert seen.attributes["status"] == "stopped"
+    assert await Registry().update(client, recorded, wanted) == made
+    await Registry().update(client, recorded, desired("local.registry", name="main", ui=False))
+    assert services.find_strays(folder) == []
+
+
+def has_full_mlflow() -> bool:
+    try:
+        importlib.metadata.distribution("mlflow")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 async def test_a_registered_model_changes_in_place_and_keeps_what_is_ours_apart(client: LocalClient) -> None:

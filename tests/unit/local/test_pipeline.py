@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -236,6 +238,8 @@ def test_a_killed_mlinfra_leaves_no_process_and_the_next_apply_runs_the_rest(pro
     project.apply()
     assert project.counted == 1
     assert project.differences() == set()
+    with contextlib.closing(sqlite3.connect(project.client.folder("pipelines", "features") / "dagster/history/runs.db")) as runs:
+        assert [status for (status,) in runs.execute("SELECT status FROM runs ORDER BY id")] == ["FAILURE", "SUCCESS"]
     assert asyncio.run(project.type.find(project.client, project.desired(), "1" * 32)) is None
 
 
@@ -253,6 +257,13 @@ def test_its_log_is_that_of_the_last_run(project: Project) -> None:
         return [line async for line in project.type.logs(project.client, project.recorded, follow=False)]
 
     assert "clean: read 3 rows" in asyncio.run(lines())
+
+
+def test_without_dagster_the_install_command_is_shown(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Invalid, match="dagster is not installed") as failure:
+        project.apply()
+    assert failure.value.hint == "install it with: pip install 'mlinfra-iac[local]'"
 
 
 def test_mlinfras_own_process_never_imports_dagster_or_pandas() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlinfra.model.errors import SpecError
@@ -115,6 +115,7 @@ def meaning(text: str) -> list[tuple[object, ...]]:
     return [(type(e), *(getattr(e, n, None) for n in names)) for e in yaml.parse(text, Loader=yaml.SafeLoader)]
 
 
+@settings(deadline=None)
 @given(blocks())
 def test_formatting_keeps_the_meaning_and_every_comment_and_comes_to_rest(text: str) -> None:
     if read_yaml(text, "f").problems:
@@ -125,6 +126,7 @@ def test_formatting_keeps_the_meaning_and_every_comment_and_comes_to_rest(text: 
     assert format_text(formatted) == formatted
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(SPEC)), st.sampled_from([" ", "\n", "#", "  ", "\n\n", "- ", '"', "&a ", "|\n", ": "]))
 def test_a_real_spec_with_a_scratch_keeps_its_meaning(place: int, scratch: str) -> None:
     text = SPEC[:place] + scratch + SPEC[place:]

@@ -1,0 +1,255 @@
+"""What people do around the line: saved plans, rollback, looking at the state and editing it, status and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlinfra.model.component import Component
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import PlanError, StateError
+from mlinfra.model.events import Sink, discard
+from mlinfra.model.plan import Plan
+from mlinfra.model.resource import Resource
+from mlinfra.model.state import State
+from mlinfra.model.values import Map, SecretDigest, leaves
+from mlinfra.provider.contract import Logs
+from mlinfra.provider.registry import Registry
+from mlinfra.state.entries import Drop, Rename
+from mlinfra.state.history import HistoryEntry, find_history, read_history
+from mlinfra.state.session import Session
+from mlinfra.workflow import Planned, plan, plan_from, validate
+from mlinfra.workspace import (
+    Options,
+    connections,
+    examined,
+    from_rows,
+    location,
+    location_now,
+    session,
+    spec_from_texts,
+    to_rows,
+    validated,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRow:
+    """``state``: ok · drifted · gone · tainted · deposed."""
+
+    address: str
+    type: str
+    id: str
+    state: str
+    detail: str = ""
+
+
+def save_plan(o: Options, planned: Planned, file: Path) -> None:
+    """Write the plan to ``file``; no secret goes in."""
+    from mlinfra.plan.file import PlanFile, write_plan
+
+    content = PlanFile(plan=planned.plan, files=planned.files, variables=planned.variables, digests=to_rows(planned.digests))
+    if planned.resolved is None:
+        raise PlanError(Diagnostic(code="plan.saved_already", message="this plan came from a file; copy that file"))
+    write_plan(file, content, location(o, planned.resolved).sealer(create=True))
+
+
+def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Planned:
+    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now."""
+    from mlinfra.plan.file import read_plan
+
+    content = read_plan(file)
+    made = content.plan
+    planned = Planned(
+        plan=made, state=State(), digests=from_rows(content.digests), files=content.files, variables=content.variables
+    )
+    if any(isinstance(leaf, SecretDigest) for r in made.resources.values() for _, leaf in leaves(r.attributes)):
+        planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
+    return planned
+
+
+def read_state(o: Options) -> State:
+    """The recorded state."""
+    return location_now(o).read().freeze()
+
+
+def state_text(o: Options) -> str:
+    """The recorded state as JSON text."""
+    from mlinfra.state.codec import encode, encode_resource
+
+    state = read_state(o)
+    tree = {
+        "lineage": state.lineage,
+        "serial": state.serial,
+        "outputs": encode(state.outputs),
+        "sensitive_outputs": list(state.sensitive_outputs),
+        "resources": [encode_resource(r) for _, r in sorted(state.resources.items())],
+    }
+    return json.dumps(tree, indent=2)
+
+
+def state_move(o: Options, source: str, to: str) -> None:
+    """Give a recorded object another address. StateError when there is none, or the new address is taken."""
+
+    async def act(held: Session) -> None:
+        current = held.ledger.freeze().current()
+        moves = {a: to + a[len(source) :] for a in current if a == source or a.startswith((source + ".", source + "["))}
+        _require(bool(moves), source)
+        taken = [t for t in moves.values() if t in current]
+        if taken:
+            raise StateError(
+                Diagnostic(code="state.taken", message=f"{taken[0]} is recorded already", hint="move or remove that one first")
+            )
+        await held.append(Rename(moves=Map(moves)))
+
+    _edit(o, "state mv", act)
+
+
+def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
+    """Forget recorded objects without touching them; the addresses forgotten."""
+    forgotten: list[str] = []
+
+    async def act(held: Session) -> None:
+        for pattern in addresses:
+            found = [k for k in held.ledger.resources if k[0] == pattern or k[0].startswith((pattern + ".", pattern + "["))]
+            _require(bool(found), pattern)
+            forgotten.extend(sorted({a for a, _ in found}))
+            await held.append(*(Drop(address=a, deposed=d) for a, d in found))
+
+    _edit(o, "state rm", act)
+    return forgotten
+
+
+def unlock(o: Options, lock_id: str) -> str:
+    """Free a lock whoever holds it; who held it."""
+    return str(location_now(o).unlock(lock_id))
+
+
+def history(o: Options) -> list[HistoryEntry]:
+    """Every apply that is kept, oldest first."""
+
+    return read_history(location_now(o))
+
+
+def rollback_plan(o: Options, number: int | None, sink: Sink = discard, *, registry: Registry | None = None) -> Planned:
+    """A plan that restores the world of apply ``number`` (None: the one before the last): its spec, variables and data."""
+
+    registry = registry or Registry()
+    if number is None:
+        entries = [e for e in history(o) if e.files]
+        if len(entries) < 2:
+            raise StateError(Diagnostic(code="state.no_history", message="there is no earlier apply to go back to"))
+        number = entries[-2].number
+    entry = find_history(location_now(o), number)
+    if not entry.files:
+        raise StateError(
+            Diagnostic(
+                code="state.no_spec", message=f"apply number {number} was a {entry.operation}: it has no spec to go back to"
+            )
+        )
+    o = replace(o, environment=entry.environment, variables={**entry.variables, **o.variables}, var_files=())
+    with spec_from_texts(entry.files) as spec:
+        valid = examined(o, spec, registry, recorded=from_rows(entry.digests))
+    return asyncio.run(plan_from(o, valid, registry, sink, operation=f"rollback to {number}"))
+
+
+def status(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> list[StatusRow]:
+    """Every recorded object, compared with the world."""
+    planned = plan(replace(o, mode="refresh_only"), sink, registry=registry)
+    drift = {d.address: d for d in planned.plan.drift}
+    rows: list[StatusRow] = []
+    for (address, deposed), r in sorted(location_now(o).read().resources.items()):
+        found = drift.get(address) if not deposed else None
+        names = ", ".join(dict.fromkeys(str(a.path[0]) for a in found.attributes)) if found else ""
+        word = (
+            "deposed" if deposed else "gone" if found and found.gone else "drifted" if found else "tainted" if r.tainted else "ok"
+        )
+        rows.append(StatusRow(address=address, type=r.type, id=r.id, state=word, detail=names))
+    return rows
+
+
+def logs(o: Options, address: str, follow: bool, *, registry: Registry | None = None) -> Iterator[str]:
+    """The log of a recorded object, line by line."""
+    registry = registry or Registry()
+    valid = validated(o, registry)
+    found = location(o, valid.resolved).read().resources.get((address, ""))
+    if found is None:
+        raise StateError(
+            Diagnostic(code="state.no_such_address", message=f"{address} is not recorded", hint="see mlinfra state list")
+        )
+    kind = registry.type(found.type)
+    if not isinstance(kind, Logs):
+        raise PlanError(Diagnostic(code="logs.none", message=f"a {found.type} keeps no log"))
+    loop = asyncio.new_event_loop()
+    connected = connections(o, valid.resolved, registry)
+    try:
+        client = loop.run_until_complete(connected.client(found.provider))
+        lines = kind.logs(client, found, follow=follow)
+        while True:
+            try:
+                yield loop.run_until_complete(anext(lines))
+            except StopAsyncIteration:
+                return
+    finally:
+        loop.run_until_complete(connected.close())
+        loop.close()
+
+
+def explain_address(
+    o: Options, address: str, *, registry: Registry | None = None
+) -> tuple[Component | None, tuple[Resource, ...]]:
+    """The component at ``address`` and the native resources that it becomes."""
+    stack = validate(o, registry).stack
+    natives = tuple(r for r in stack.resources.values() if address in (r.component, r.address))
+    component = stack.components.get(address) or (stack.components.get(natives[0].component) if natives else None)
+    return component, natives
+
+
+def dependency_graph(o: Options, *, registry: Registry | None = None) -> Mapping[str, tuple[str, ...]]:
+    """Native resources by address, each with the addresses that it needs."""
+    from mlinfra.graph.edges import dependencies, ordered_or_refused
+
+    resources = validate(o, registry).stack.resources
+    edges = dependencies(resources)
+    ordered_or_refused(resources, edges)
+    return edges
+
+
+def _edit(o: Options, operation: str, act: Callable[[Session], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with session(o, location_now(o), operation, discard) as held:
+            await act(held)
+
+    asyncio.run(run())
+
+
+def _require(found: bool, address: str) -> None:
+    if not found:
+        raise StateError(
+            Diagnostic(code="state.no_such_address", message=f"{address} is not recorded", hint="see mlinfra state list")
+        )
+
+
+def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
+    """The plan with the secrets that its file does not hold, taken from the spec and the variables of now."""
+    made = planned.plan
+    o = replace(o, environment=made.environment, variables={**planned.variables, **o.variables})
+    with spec_from_texts(planned.files) as spec:
+        valid = examined(o, spec, registry, recorded=planned.digests)
+    stack, sealer = valid.stack, location(o, valid.resolved).sealer()
+    filled: dict[str, Resource] = {}
+    for address, resource in made.resources.items():
+        now = stack.resources.get(address)
+        if now is None or sealer.seal(now.attributes) != resource.attributes:
+            raise PlanError(
+                Diagnostic(
+                    code="plan.other_secrets",
+                    message=f"the secrets of {address} are not those that the plan was made with",
+                    hint="give the same values (MLINFRA_VAR_…, --var-file), or plan again",
+                )
+            )
+        filled[address] = replace(resource, attributes=now.attributes)
+    return replace(made, resources=filled)
