@@ -13,6 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
+
+settings.register_profile("mlinfra", parent=settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("mlinfra")
 
 MARKER = "MLINFRA_TEST_MARKER"
 """Every test runs with its own value of this variable; a process that carries it after the test is a leak."""

@@ -49,6 +49,9 @@ class Schema:
     On create, computed attributes that are not predicted are unknown. On update they keep their recorded value, except where
     ``runs`` is set and an attribute of ``run_inputs`` changed: then they are unknown.
 
+    ``keeps(recorded, wanted)`` says which computed attributes such a run will leave as they are, in whole or in part (UNKNOWN leaves
+    for the rest): outputs of steps that the change does not reach.
+
     ``runs``        create and update run the user's code: the plan says *run*
     ``run_inputs``  the attributes whose change runs it again; empty: all of them
     ``holds_data``  deleting or replacing loses data: the plan says so, ``protect`` environments refuse
@@ -63,6 +66,7 @@ class Schema:
     attributes: Mapping[str, Attribute]
     version: int = 1
     predict: Callable[[Map], Mapping[str, Value]] | None = None
+    keeps: Callable[[Map, Map], Mapping[str, Value]] | None = None
     runs: bool = False
     run_inputs: tuple[str, ...] = ()
     holds_data: bool = False

@@ -113,6 +113,8 @@ def _updated(schema: Schema, prior: ResourceState, wanted: Map, predicted: objec
     values: dict[str, Value] = {k: v for k, v in prior.attributes.items() if k not in prior.inputs or k in wanted}
     if forget:
         values.update({k: UNKNOWN for k, a in schema.attributes.items() if a.computed and not a.volatile and k not in wanted})
+        if schema.keeps:
+            values.update(schema.keeps(prior.attributes, wanted))
     values.update(wanted)
     if isinstance(predicted, dict):
         values.update({k: v for k, v in predicted.items() if k not in wanted})

@@ -83,6 +83,8 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         changes, priors, request.resources, environment=request.environment,
         environment_protected=request.environment_protected, allow_data_loss=request.allow_data_loss,
     )  # fmt: skip
+    back = {to: source for source, to in moves}
+    changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
     steps = make_steps(changes, request.resources, edges, priors)
     touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}

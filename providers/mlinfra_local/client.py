@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -71,3 +73,15 @@ class LocalClient:
     def uri_of(self, path: Path) -> str:
         """``local://…`` of a path below the data folder."""
         return SCHEME + path.resolve().relative_to(self.data.resolve()).as_posix()
+
+    async def close(self) -> None:
+        """After everything was destroyed no empty folder is left behind either."""
+        await asyncio.to_thread(self._prune)
+
+    def _prune(self) -> None:
+        if not self.data.is_dir() or any(not p.is_dir() for p in self.data.rglob("*")):
+            return
+        folders = sorted(self.data.rglob("*"), key=lambda p: len(p.parts), reverse=True)
+        for folder in (*folders, self.data, self.data.parent):
+            with suppress(OSError):  # somebody else is at work in it
+                folder.rmdir()

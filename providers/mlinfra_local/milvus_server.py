@@ -112,7 +112,7 @@ def _serve(db: Any, host: str, port: int) -> None:
     class Servicer(MilvusServicer):  # type: ignore[misc]
         """Lite's own, with the one call that every ``query_iterator`` makes and Lite answers with a traceback in its log."""
 
-        def AllocTimestamp(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        def AllocTimestamp(self, request: Any, context: Any) -> Any:
             return milvus_pb2.AllocTimestampResponse(timestamp=int(time.time() * 1000) << 18)
 
     server = grpc.server(

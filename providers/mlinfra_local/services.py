@@ -8,34 +8,45 @@ when ``service.json`` was never written. All functions are synchronous: call the
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from mlinfra.provider.failures import Failure, Invalid, Timeout, Transient
+from mlinfra_local.ports import HOST, Health, answers_http, answers_tcp, free_port, is_free
 
 if TYPE_CHECKING:
     import psutil
 
-HOST = "127.0.0.1"
+__all__ = [
+    "HOST",
+    "Health",
+    "Service",
+    "ServiceSpec",
+    "answers_http",
+    "answers_tcp",
+    "find_strays",
+    "free_port",
+    "log_file",
+    "start",
+    "status",
+    "stop",
+    "tail",
+]
+
 VARIABLE = "MLINFRA_SERVICE"
 _RECORD = "service.json"
 _LOG = "log.txt"
 _LOG_LIMIT = 16 * 2**20
 _POLL = 0.05
 _CLOCK = 2.0  # seconds that a process's creation time may seem to move when the clock is set
-
-Health = Callable[[int], bool]
-"""Says whether the service on this port answers; False or an OSError: not yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +102,7 @@ def start(folder: Path, spec: ServiceSpec, *, timeout: float = 60.0) -> Service:
             return _start_once(folder, spec, port, deadline, timeout)
         except Failure:
             # Somebody may have taken the port between our look and the service's bind.
-            if not (spec.any_port and port and attempt < 4 and not _is_free(port)):
+            if not (spec.any_port and port and attempt < 4 and not is_free(port)):
                 raise
             wanted = 0
     raise AssertionError
@@ -144,57 +155,14 @@ def log_file(folder: Path) -> Path:
     return folder / _LOG
 
 
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def answers_http(path: str = "/", *, timeout: float = 2.0) -> Health:
-    """Healthy when ``GET path`` on the loopback is answered with a 2xx."""
-
-    def check(port: int) -> bool:
-        connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
-        try:
-            connection.request("GET", path)
-            return 200 <= connection.getresponse().status < 300
-        except http.client.HTTPException:
-            return False
-        finally:
-            connection.close()
-
-    return check
-
-
-def answers_tcp(*, timeout: float = 2.0) -> Health:
-    """Healthy when a TCP connection on the loopback is accepted."""
-
-    def check(port: int) -> bool:
-        with socket.create_connection((HOST, port), timeout=timeout):
-            return True
-
-    return check
-
-
 def _port(spec: ServiceSpec, wanted: int) -> int:
-    if wanted and _is_free(wanted):
+    if wanted and is_free(wanted):
         return wanted
     if spec.any_port:
         return free_port()
     if wanted:
         raise Invalid(f"{spec.name} cannot start: port {wanted} is in use", hint="name another port, or stop what listens there")
     return 0
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
 
 
 def _start_once(folder: Path, spec: ServiceSpec, port: int, deadline: float, timeout: float) -> Service:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
 import sys
-import threading
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from serving_clients import ask, load, share, until
 from serving_models import save_model
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
@@ -28,12 +25,12 @@ from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, Quota
 from mlinfra_local import services
 from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.ports import is_free
 from mlinfra_local.resources.endpoint import Endpoint
 from mlinfra_local.serving import admin
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
 TOKEN = "0123456789abcdef" * 2
-BODY = {"dataframe_split": {"columns": ["a"], "data": [[1]]}}
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[LocalClient]:
-    for name in ("one", "two", "three", "broken", "environment"):
+    for name in ("one", "two", "three", "broken", "environment", "waits"):
         save_model(tmp_path / "models" / name, name)
     context = ProviderContext(project="p", environment="dev", base=tmp_path, data=tmp_path / ".mlinfra" / "local")
     client = LocalClient(LocalConfig(), context)
@@ -65,71 +62,6 @@ def wanted(variants: dict[str, Any], **more: Any) -> Desired:
 
 def state(observed: Observed) -> ResourceState:
     return ResourceState(address="api", type="local.endpoint", provider="local", id=observed.id, attributes=observed.attributes)
-
-
-async def ask(url: str, body: Any = BODY, **headers: str) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        return await http.post(f"{url}/invocations", json=body, headers=headers, timeout=30)
-
-
-async def share(url: str, requests: int, headers: Callable[[int], dict[str, str]] = lambda _: {}) -> Counter[str]:
-    """Which variants answered ``requests`` requests."""
-    async with httpx.AsyncClient(trust_env=False) as http:
-        replies = [await http.post(f"{url}/invocations", json=BODY, headers=headers(i)) for i in range(requests)]
-    assert all(r.status_code == 200 for r in replies)
-    return Counter(r.headers["x-mlinfra-variant"] for r in replies)
-
-
-class Load:
-    """Two clients that ask without a pause; every reply is kept with its variant and prediction."""
-
-    def __init__(self, url: str) -> None:
-        self.failures: list[str] = []
-        self.replies: list[tuple[str, str]] = []
-        self._url = url
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(2)]
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            # A connection for every few requests: new connections must be accepted during a change too.
-            with httpx.Client(trust_env=False) as http:
-                for _ in range(5):
-                    try:
-                        reply = http.post(f"{self._url}/invocations", json=BODY, timeout=30)
-                        if reply.status_code != 200:
-                            self.failures.append(f"{reply.status_code} {reply.text}")
-                        else:
-                            self.replies.append((reply.headers["x-mlinfra-variant"], reply.json()["predictions"][0]))
-                    except httpx.HTTPError as error:
-                        self.failures.append(repr(error))
-
-    async def sees(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < deadline, f"not seen in time: {self.failures[:3]} {Counter(self.replies)}"
-            await asyncio.sleep(0.02)
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
-@contextlib.asynccontextmanager
-async def load(url: str) -> AsyncIterator[Load]:
-    """Constant load; at the end not one request may have failed."""
-    clients = Load(url)
-    for thread in clients._threads:
-        thread.start()
-    try:
-        await clients.sees(lambda: len(clients.replies) > 20)
-        yield clients
-        seen = len(clients.replies)
-        await clients.sees(lambda: len(clients.replies) > seen + 20)
-    finally:
-        await asyncio.to_thread(clients.stop)
-    assert clients.failures == []
 
 
 async def test_traffic_splits_by_weight_and_a_request_may_name_its_variant(client: LocalClient) -> None:
@@ -330,23 +262,42 @@ async def test_deleting_twice_leaves_no_process_and_no_file(client: LocalClient)
     assert await Endpoint().read(client, state(made)) is None
 
 
+async def test_a_request_in_flight_is_answered_by_its_own_model_through_a_roll_and_through_the_end(client: LocalClient) -> None:
+    gate = client.base / "gate"
+    slow = wanted({"champion": variant(client, "waits")}, env={"GATE": str(gate)})
+    made = await Endpoint().create(client, slow, TOKEN)
+    url = made.attributes["url"]
+
+    first = asyncio.create_task(ask(url))
+    flying = 'mlinfra_requests_in_flight{variant="champion"} 1.0'
+    await until(lambda: flying in httpx.get(f"{url}/metrics", trust_env=False).text)
+    await Endpoint().update(client, state(made), wanted({"champion": variant(client, "one")}, env={"GATE": str(gate)}))
+    assert (await ask(url)).json() == {"predictions": ["one"]}
+    ending = asyncio.create_task(Endpoint().delete(client, state(made)))
+    live = services.status(client.folder("endpoints", "api"))
+    assert live is not None
+    await until(lambda: is_free(live.port))
+    gate.touch()
+    assert (await first).json() == {"predictions": ["waits"]}
+    await ending
+    assert not psutil.pid_exists(live.pid)
+
+
 async def test_a_shadow_sees_its_share_and_never_answers(client: LocalClient) -> None:
     variants = {"champion": variant(client, "one"), "trial": variant(client, "two", 50, shadow=True)}
     made = await Endpoint().create(client, wanted(variants), TOKEN)
     url = made.attributes["url"]
     assert await share(url, 40) == {"champion": 40}
 
-    async with httpx.AsyncClient(trust_env=False) as http:
-        shadowed = 'mlinfra_requests_total{shadow="true",status="200",variant="trial"} 20.0'
-        deadline = time.monotonic() + 20
-        while shadowed not in (text := (await http.get(f"{url}/metrics")).text):
-            assert time.monotonic() < deadline, text
-            await asyncio.sleep(0.02)
+    def metrics() -> str:
+        return httpx.get(f"{url}/metrics", trust_env=False).text
+
+    await until(lambda: 'mlinfra_requests_total{shadow="true",status="200",variant="trial"} 20.0' in metrics(), metrics)
+    text = metrics()
     assert 'mlinfra_requests_total{shadow="false",status="200",variant="champion"} 40.0' in text
     assert 'mlinfra_latency_seconds_count{shadow="true",variant="trial"} 20.0' in text
     assert (await ask(url, {"dataframe_records": [{"boom": 1}]})).status_code == 400
-    async with httpx.AsyncClient(trust_env=False) as http:
-        assert 'mlinfra_errors_total{shadow="false",variant="champion"} 1.0' in (await http.get(f"{url}/metrics")).text
+    assert 'mlinfra_errors_total{shadow="false",variant="champion"} 1.0' in metrics()
 
 
 async def test_sticky_requests_keep_their_variant_and_many_keys_follow_the_weights(client: LocalClient) -> None:

@@ -27,7 +27,7 @@ def command(session: Session, check: bool, diff: bool, files: tuple[Path, ...]) 
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise MlinfraError.of("cli.unreadable", f"{file} cannot be read: {reason}") from error
-        after = format_text(before)
+        after = format_text(before, str(file))
         if after == before:
             continue
         changed.append(str(file))

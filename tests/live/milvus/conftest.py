@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from live.milvus.world import World, clients, unique
-
-from mlinfra_local import services
+from live.milvus.world import World, clients, lite_server, unique
 
 STANDALONE = "MLINFRA_TEST_MILVUS"
 """URI of a real Milvus server that tests may write to, like http://127.0.0.1:19530."""
@@ -20,15 +18,8 @@ STANDALONE = "MLINFRA_TEST_MILVUS"
 @pytest.fixture(scope="session", autouse=True)
 def lite_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Started before any test's own fixtures, so that no test counts the server as a process that it left behind."""
-    folder = tmp_path_factory.mktemp("milvus")
-    command = (
-        sys.executable, "-m", "mlinfra_local.milvus_server",
-        "--data-dir", str(folder / "data"), "--host", services.HOST, "--port", "{port}",
-    )  # fmt: skip
-    spec = services.ServiceSpec(name="Lite", command=command, any_port=True, health=services.answers_tcp())
-    service = services.start(folder, spec)
-    yield f"http://{services.HOST}:{service.port}"
-    services.stop(folder)
+    with lite_server(tmp_path_factory.mktemp("milvus")) as uri:
+        yield uri
 
 
 @pytest.fixture(params=["milvus-lite", "milvus"])
@@ -50,8 +41,7 @@ def _world(uri: str, engine: str, folder: Path) -> Iterator[World]:
     made = World(uri, clients(folder), engine)
     yield made
     made.destroy()
-    for server in made.client._servers.values():
-        server.close()
+    asyncio.run(made.client.close())
 
 
 @pytest.fixture

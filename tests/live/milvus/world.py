@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,28 @@ from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
 from mlinfra.model.values import Map, Ref, freeze, transform
 from mlinfra.provider.contract import LoweringContext, ProviderContext
 from mlinfra.provider.progress import listening
+from mlinfra_local import services
 from mlinfra_milvus.client import MilvusClients, MilvusConfig
 from mlinfra_milvus.lowering.collection import lower
 from mlinfra_milvus.resources.alias import Alias
 from mlinfra_milvus.resources.collection import Collection
 
 TYPES: Mapping[str, Any] = {"milvus.collection": Collection(), "milvus.alias": Alias()}
+
+
+@contextmanager
+def lite_server(folder: Path) -> Iterator[str]:
+    """The URI of a Milvus Lite server that keeps its data in ``folder``: the process that ``local.milvus`` runs."""
+    command = (
+        sys.executable, "-m", "mlinfra_local.milvus_server",
+        "--data-dir", str(folder / "data"), "--host", services.HOST, "--port", "{port}",
+    )  # fmt: skip
+    spec = services.ServiceSpec(name="Lite", command=command, any_port=True, health=services.answers_tcp())
+    service = services.start(folder, spec)
+    try:
+        yield f"http://{services.HOST}:{service.port}"
+    finally:
+        services.stop(folder)
 
 
 def clients(folder: Path) -> MilvusClients:

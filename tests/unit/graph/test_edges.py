@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ def test_an_order_exists_exactly_when_there_is_no_cycle(graph: dict[int, list[in
     edges = {n: [m for m in needs if m in graph] for n, needs in graph.items()}
     cycle = find_cycle(edges)
     if cycle:
-        assert cycle[0] == cycle[-1] and all(b in edges[a] for a, b in zip(cycle, cycle[1:], strict=False))
+        assert cycle[0] == cycle[-1] and all(b in edges[a] for a, b in pairwise(cycle))
         with pytest.raises(ValueError, match="cycle"):
             order(edges)
     else:

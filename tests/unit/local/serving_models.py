@@ -18,6 +18,8 @@ class Model:
     def predict(self, data, params=None):
         if isinstance(data, pandas.DataFrame) and "boom" in data.columns:
             raise ValueError("cannot predict this")
+        while self.text == "waits" and not os.path.exists(os.environ["GATE"]):
+            time.sleep(0.01)
         if self.text == "environment":
             return [os.environ.get("GREETING", "")] * len(data)
         return [self.answer] * len(data)
@@ -29,7 +31,8 @@ def _load_pyfunc(path):
 
 
 def save_model(folder: Path, answer: str) -> Path:
-    """An MLflow model whose predictions are all ``answer``; ``broken`` fails to load, ``environment`` answers ``$GREETING``.
+    """An MLflow model whose predictions are all ``answer``; ``broken`` fails to load, ``environment`` answers ``$GREETING``,
+    ``waits`` answers as soon as the file ``$GATE`` exists.
 
     Every such model brings its code under the same module name."""
     (folder / "code").mkdir(parents=True)
