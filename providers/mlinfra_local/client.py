@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,6 +16,10 @@ from mlinfra.provider.failures import Invalid
 
 SCHEME = "local://"
 """How a place below the data folder is written in attributes: the same for every clone of a project."""
+
+
+TRASH = ".trash"
+"""Below the data folder: what is on its way out."""
 
 
 class LocalConfig(BaseModel):
@@ -74,11 +80,20 @@ class LocalClient:
         """``local://…`` of a path below the data folder."""
         return SCHEME + path.resolve().relative_to(self.data.resolve()).as_posix()
 
+    def discard(self, path: Path) -> None:
+        """Delete a file or folder so that it is there whole or not at all, whenever we are killed. Gone already is fine."""
+        trash = self.data / TRASH
+        trash.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            path.rename(trash / secrets.token_hex(6))
+        shutil.rmtree(trash, ignore_errors=True)
+
     async def close(self) -> None:
-        """After everything was destroyed no empty folder is left behind either."""
+        """What a kill left of deletions goes; after everything was destroyed no empty folder is left behind either."""
         await asyncio.to_thread(self._prune)
 
     def _prune(self) -> None:
+        shutil.rmtree(self.data / TRASH, ignore_errors=True)
         if not self.data.is_dir() or any(not p.is_dir() for p in self.data.rglob("*")):
             return
         folders = sorted(self.data.rglob("*"), key=lambda p: len(p.parts), reverse=True)

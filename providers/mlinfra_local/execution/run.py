@@ -177,8 +177,8 @@ def recall(client: LocalClient, name: str, fingerprint: str) -> RunResult | None
 def forget(client: LocalClient, name: str) -> None:
     """Remove everything of the run: outputs, results, logs, and the packs and environments that only it used."""
     folder = client.folder("runs", name)
-    shutil.rmtree(folder, ignore_errors=True)
     shared.release(client, name)
+    client.discard(folder)  # last: as long as it is there, a deletion that was cut off is known to be unfinished
     for parent in folder.parents:
         if parent == client.data.resolve():
             break

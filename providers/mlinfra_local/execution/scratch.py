@@ -84,11 +84,21 @@ def remove_empty(folder: Path) -> None:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Readers see the old text or the new, never half of it."""
+    """Readers see the old text or the new, never half of it. What a kill leaves beside it, the next write of the file takes over."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    temporary.write_text(text)
-    temporary.replace(file)
+    temporary = file.with_name(f".{file.name}.new")
+    while True:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if temporary.stat().st_ino == os.fstat(descriptor).st_ino:
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, text.encode())
+                    temporary.replace(file)
+                    return
+        finally:
+            os.close(descriptor)
 
 
 def _clean(area: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,16 +43,17 @@ class Bucket:
 
     async def create(self, client: LocalClient, desired: Desired, token: str) -> Observed:
         folder = client.folder("buckets", str(desired.attributes["name"]))
-        return await asyncio.to_thread(_create, folder, desired.attributes, token)
+        return await asyncio.to_thread(_create, client, folder, desired.attributes, token)
 
     async def update(self, client: LocalClient, recorded: ResourceState, desired: Desired) -> Observed:
         folder = client.folder("buckets", recorded.id)
         return await asyncio.to_thread(_write, folder, desired.attributes, _marker(folder).get("op", ""))
 
     async def delete(self, client: LocalClient, recorded: ResourceState) -> None:
-        await asyncio.to_thread(_delete, client.folder("buckets", recorded.id), recorded.attributes)
+        await asyncio.to_thread(_delete, client, client.folder("buckets", recorded.id), recorded.attributes)
 
     async def find(self, client: LocalClient, desired: Desired, token: str) -> Observed | None:
+        client.discard(_unborn(client, token))
         folder = client.folder("buckets", str(desired.attributes["name"]))
         return await asyncio.to_thread(lambda: _read(folder) if _marker(folder).get("op") == token else None)
 
@@ -104,14 +104,26 @@ def _adopt(folder: Path) -> Observed | None:
     return _write(folder, Map({k: v for k, v in found.items() if k != "op"}), found.get("op", ""))
 
 
-def _create(folder: Path, attributes: Map, token: str) -> Observed:
-    if folder.exists() and _marker(folder).get("op") != token:
-        raise AlreadyExists(f"the directory {folder} exists and is not ours", import_id=folder.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    return _write(folder, attributes, token)
+def _unborn(client: LocalClient, token: str) -> Path:
+    """Where a bucket is until it carries its marker."""
+    return client.folder("buckets", f".{token}.new")
 
 
-def _delete(folder: Path, attributes: Map) -> None:
+def _create(client: LocalClient, folder: Path, attributes: Map, token: str) -> Observed:
+    if folder.exists():
+        if _marker(folder).get("op") != token:
+            raise AlreadyExists(f"the directory {folder} exists and is not ours", import_id=folder.name)
+        return _write(folder, attributes, token)
+    unborn = _unborn(client, token)
+    unborn.mkdir(parents=True, exist_ok=True)
+    _write(unborn, attributes, token)
+    unborn.rename(folder)
+    found = _read(folder)
+    assert found is not None
+    return found
+
+
+def _delete(client: LocalClient, folder: Path, attributes: Map) -> None:
     if not folder.exists():
         return
     if not attributes.get("force_destroy", True) and _files(folder):
@@ -119,4 +131,4 @@ def _delete(folder: Path, attributes: Map) -> None:
             f"the bucket {folder.name} still holds {len(_files(folder)):,} files",
             hint="set force_destroy: true and apply, or empty it yourself",
         )
-    shutil.rmtree(folder)
+    client.discard(folder)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +72,7 @@ class Dataset:
 
     async def delete(self, client: LocalClient, recorded: ResourceState) -> None:
         folder = _folder(client, recorded.id)
-        if folder.exists():
-            await asyncio.to_thread(shutil.rmtree, folder)
+        await asyncio.to_thread(client.discard, folder)
         remove_empty(folder.parent)
 
     async def find(self, client: LocalClient, desired: Desired, token: str) -> Observed | None:
