@@ -14,7 +14,7 @@ from typing import Literal
 from mlinfra.lower import lower
 from mlinfra.lower.stack import Stack
 from mlinfra.model.diagnostic import Diagnostic
-from mlinfra.model.errors import MlinfraError, SpecError
+from mlinfra.model.errors import MlinfraError, PlanError, SpecError
 from mlinfra.model.events import Notice, Sink
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import FileDigest, ProviderContext
@@ -84,7 +84,7 @@ def examined(
 ) -> Validated:
     """Resolve and lower ``spec``; ``problems`` are what loading found. A later stage passes over what an earlier one found broken."""
     found = list(problems)
-    resolved, more = examine(spec, o.inputs)
+    resolved, more = examine(spec, o.inputs, outputs_of=lambda kind: _outputs_of(registry, kind))
     found += more
     stack = Stack()
     digests: Digests = {}
@@ -187,6 +187,15 @@ def keep_out_of_git(o: Options) -> None:
         with suppress(OSError):
             ignore.parent.mkdir(exist_ok=True)
             ignore.write_text("*\n")
+
+
+def _outputs_of(registry: Registry, kind: str) -> dict[str, str] | None:
+    """What a native kind offers; None where its provider or type does not exist, which lowering will say."""
+    try:
+        attributes = registry.type(kind).schema.attributes
+    except PlanError:
+        return None
+    return {"id": "string", **{name: attribute.type for name, attribute in attributes.items()}}
 
 
 def _removed_but_there(resolved: Resolved, stack: Stack) -> list[Diagnostic]:

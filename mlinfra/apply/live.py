@@ -40,7 +40,8 @@ class Live:
         try:
             found = lookup(attributes, ref.path)
         except KeyError:
-            return None
+            current = self._ledger.resources.get((ref.address, "")) or self._plan.prior.get((ref.address, ""))
+            return current.id if current is not None and ref.path == ("id",) else None
         if any(isinstance(leaf, SecretDigest) for _, leaf in leaves(found)):
             self.needs_reading.add(ref.address)
             return UNKNOWN

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlinfra.model.diagnostic import Diagnostic, Span
-from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, thaw
+from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, reveal, thaw
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve.resolved import Resolved
 from mlinfra.spec.kind_errors import diagnostics
@@ -37,17 +37,6 @@ def check_settings(resolved: Resolved, registry: Registry, instance: str) -> tup
     settings: dict[str, Value] = dict(freeze(model.model_dump()))
     settings.update({key: value for key, value in written.items() if _holds_secret(value)})
     return Map(settings), []
-
-
-def reveal(value: Value) -> Value:
-    """The tree with its Secrets opened: for the one who checks or connects, never to be kept."""
-    if isinstance(value, Secret):
-        return reveal(value.reveal())
-    if isinstance(value, Map):
-        return Map({key: reveal(item) for key, item in value.items()})
-    if isinstance(value, tuple):
-        return tuple([reveal(item) for item in value])
-    return value
 
 
 def _hide(problem: Diagnostic, written: Map) -> Diagnostic:

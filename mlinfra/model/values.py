@@ -164,6 +164,11 @@ def transform(value: Value, leaf: Callable[[Value], Value]) -> Value:
     return leaf(value)
 
 
+def reveal(value: Value) -> Value:
+    """The tree with its Secrets opened: for the one who checks or connects, never to be kept."""
+    return transform(value, lambda leaf: reveal(leaf.reveal()) if isinstance(leaf, Secret) else leaf)
+
+
 def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
     """Every leaf of the tree with its path, in order. Empty Maps and tuples count as leaves."""
     if isinstance(value, Mapping) and value:

@@ -52,6 +52,7 @@ def decide(
         wanted = Map({k: prior.attributes.get(k, v) if ignored((k,), ignore) else v for k, v in wanted.items()})
     same_type = prior.type == resource.type
     found: tuple[AttributeChange, ...] = ()
+    inputs_changed: tuple[AttributeChange, ...] = ()
     if same_type:
         predicted = schema.predict(wanted) if schema.predict else {}
         inputs_changed = differences(schema, prior.attributes, wanted, sealer, inputs_before=prior.inputs, ignore=ignore)
@@ -76,7 +77,7 @@ def decide(
     after = _updated(schema, prior, wanted, predicted, forget=runs)
     change = _change(
         resource, Action.UPDATE, before=prior.attributes, after=after, attributes=found, runs=runs,
-        reason=_run_reason(found) if runs else "",
+        reason=_run_reason(inputs_changed or found) if runs else "",
         may_be_noop=all(not is_known(a.after) for a in found),
     )  # fmt: skip
     return Decision(change, after)

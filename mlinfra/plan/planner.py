@@ -201,6 +201,7 @@ class _Walk:
         self.values: dict[str, Map] = {}
         self.existing: dict[str, ResourceState] = {}
         self.noted: dict[str, ResourceState] = {}
+        self.made_anew: set[str] = set()
         self.replaced = set(_replacements(request, state))
 
     async def visit(self, resource: Resource) -> None:
@@ -235,6 +236,8 @@ class _Walk:
             decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
             change = decision.change
         self.values[address] = decision.values
+        if change.action in (Action.CREATE, Action.REPLACE):
+            self.made_anew.add(address)
         if change.action is Action.NOOP and prior is not None:
             noted = annotate(prior, resource, self._needs(address))
             if noted is not prior:
@@ -252,8 +255,14 @@ class _Walk:
         try:
             found = lookup(values, ref.path)
         except KeyError:
-            return None
+            return self._id(ref.address) if ref.path == ("id",) else None
         return UNKNOWN if isinstance(found, SecretDigest) else found
+
+    def _id(self, address: str) -> Value:
+        """The physical id, for types that have no attribute of that name."""
+        prior = self.existing.get(address) or self.state.get(address)
+        stays = prior is not None and address not in self.made_anew
+        return prior.id if prior is not None and stays else UNKNOWN
 
     def delete_the_rest(self) -> None:
         """Deletions of what is recorded and not wanted, and of deposed objects."""

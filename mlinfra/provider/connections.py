@@ -9,7 +9,7 @@ from typing import Any
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
-from mlinfra.model.values import EMPTY, Map, thaw
+from mlinfra.model.values import EMPTY, Map, reveal, thaw
 from mlinfra.provider.contract import Client, Provider, ProviderContext, ResourceType
 from mlinfra.provider.failures import Failure
 from mlinfra.provider.limiter import Limiter
@@ -64,7 +64,7 @@ class Connections:
         provider: Provider = self.registry.get(instance)
         settings: Any = self._settings.get(instance, EMPTY)
         try:
-            config = provider.config.model_validate(thaw(settings))
+            config = provider.config.model_validate(thaw(reveal(settings)))
             return await provider.connect(config, self._context(instance))
         except Failure as failure:
             raise PlanError(

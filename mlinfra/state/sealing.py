@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Map, Secret, SecretDigest, Value, is_known, thaw, transform
+from mlinfra.model.values import Map, Secret, SecretDigest, Value, is_known, reveal, thaw, transform
 from mlinfra.state.store import Store, StoreConflict
 
 KEY = "secret.key"
@@ -33,7 +33,7 @@ class Sealer:
         """Sealed, and whole attributes that the schema calls sensitive reduced to their digest."""
         sealed: Map = self.seal(attributes)
         hidden = {
-            name: self.digest(_reveal(attributes[name]))
+            name: self.digest(reveal(attributes[name]))
             for name in sensitive_names(schema.attributes)
             if name in sealed and sealed[name] is not None and not isinstance(sealed[name], SecretDigest)
             and is_known(sealed[name])
@@ -53,10 +53,6 @@ def veil(attributes: Map, schema: Schema) -> Map:
         if attributes.get(name) is not None and not isinstance(attributes[name], (Secret, SecretDigest))
     }
     return Map({**attributes, **hidden}) if hidden else attributes
-
-
-def _reveal(value: Value) -> Value:
-    return transform(value, lambda leaf: leaf.reveal() if isinstance(leaf, Secret) else leaf)
 
 
 def load_key(store: Store, prefix: str, *, create: bool) -> bytes:

@@ -19,7 +19,7 @@ SCHEME = "local://"
 
 
 TRASH = ".trash"
-"""Below the data folder: what is on its way out."""
+"""A folder below the data folder, or in one of its areas: what is on its way out."""
 
 
 class LocalConfig(BaseModel):
@@ -82,21 +82,27 @@ class LocalClient:
 
     def discard(self, path: Path) -> None:
         """Delete a file or folder so that it is there whole or not at all, whenever we are killed. Gone already is fine."""
-        trash = self.data / TRASH
-        trash.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            path.rename(trash / secrets.token_hex(6))
-        shutil.rmtree(trash, ignore_errors=True)
+        discard(path, self.data / TRASH)
 
     async def close(self) -> None:
         """What a kill left of deletions goes; after everything was destroyed no empty folder is left behind either."""
         await asyncio.to_thread(self._prune)
 
     def _prune(self) -> None:
-        shutil.rmtree(self.data / TRASH, ignore_errors=True)
+        for trash in (self.data / TRASH, *self.data.glob(f"*/{TRASH}")):
+            shutil.rmtree(trash, ignore_errors=True)
         if not self.data.is_dir() or any(not p.is_dir() for p in self.data.rglob("*")):
             return
         folders = sorted(self.data.rglob("*"), key=lambda p: len(p.parts), reverse=True)
         for folder in (*folders, self.data, self.data.parent):
             with suppress(OSError):  # somebody else is at work in it
                 folder.rmdir()
+
+
+def discard(path: Path, trash: Path | None = None) -> None:
+    """Delete ``path`` by way of ``trash`` (on the same file system; default: beside it), so that nobody ever sees half of it."""
+    trash = trash or path.with_name(TRASH)
+    trash.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        path.rename(trash / secrets.token_hex(6))
+    shutil.rmtree(trash, ignore_errors=True)

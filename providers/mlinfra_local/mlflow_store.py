@@ -26,6 +26,7 @@ from typing import Any
 
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Transient
+from mlinfra_local.client import discard
 
 TAG = "mlinfra:"
 """Tags that begin so are ours: op, project, env, address, digest, version."""
@@ -91,7 +92,7 @@ def create(folder: Path) -> None:
 def remove(folder: Path) -> None:
     """Delete all of it."""
     with locked(folder):
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
         if folder.exists():
             raise Transient(f"{folder.name} cannot be removed completely; something still writes into {folder}")
 

@@ -1,15 +1,13 @@
 """Writes digits.csv beside this file: scikit-learn's handwritten digits (8 × 8 pixels of 0 to 16), as they might come in.
 
-Every row has a free-text note that no step uses, and the first twelve scans were delivered twice. The committed digits.csv
-was made by this script; run it again with ``python data/make_digits.py``.
+Every row has a free-text note that no step uses. The committed digits.csv was made by this script; run it again with
+``python data/make_digits.py``.
 """
 
 import csv
 from pathlib import Path
 
 from sklearn.datasets import load_digits
-
-DELIVERED_TWICE = 12
 
 
 def main() -> None:
@@ -22,7 +20,7 @@ def main() -> None:
     with open(Path(__file__).with_name("digits.csv"), "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", *(f"p{n}" for n in range(64)), "label", "note"])
-        writer.writerows(rows + rows[:DELIVERED_TWICE])
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from mlinfra.model.values import Map, Secret, Value, freeze
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, Quota, Transient
 from mlinfra.provider.progress import say
 from mlinfra_local import mlflow_store, services
-from mlinfra_local.client import LocalClient
+from mlinfra_local.client import LocalClient, discard
 from mlinfra_local.follow import follow_log
 from mlinfra_local.hardware import host
 from mlinfra_local.serving import admin
@@ -292,7 +292,7 @@ def _delete(folder: Path) -> None:
         return
     services.stop(folder, timeout=_DRAIN)
     with _removal(folder):
-        shutil.rmtree(folder)
+        discard(folder)
 
 
 @contextlib.contextmanager

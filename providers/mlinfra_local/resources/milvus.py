@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -21,7 +20,7 @@ from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import AlreadyExists, Failure
 from mlinfra.provider.progress import say
 from mlinfra_local import services
-from mlinfra_local.client import LocalClient
+from mlinfra_local.client import LocalClient, discard
 
 MARKER = "milvus.json"
 """The operation that made it and the port it last listened on: how the folder is known to be ours."""
@@ -164,7 +163,7 @@ def _start(folder: Path, desired: Desired) -> Observed:
 def _delete(folder: Path) -> None:
     services.stop(folder)
     if folder.exists():
-        shutil.rmtree(folder)
+        discard(folder)
 
 
 def _collections(folder: Path) -> int:

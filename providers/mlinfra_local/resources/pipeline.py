@@ -7,7 +7,6 @@ import contextlib
 import importlib.util
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from mlinfra_local.execution import clean_up, finish_guarded, forget, logs, pack
 from mlinfra_local.execution.scratch import write_atomically
 from mlinfra_local.pipelines import definition as definitions
 from mlinfra_local.pipelines import results, supervision
+from mlinfra_local.pipelines.reach import kept
 from mlinfra_local.pipelines.run_once import MARK, read_outcome
 from mlinfra_local.pipelines.steps import is_intact
 from mlinfra_local.pipelines.supervision import Wanted
@@ -69,6 +69,8 @@ class Pipeline:
         },
         predict=_predict,
         runs=True,
+        run_inputs=("code", "steps", "requirements", "run_on_apply", "fingerprint"),
+        keeps=kept,
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
@@ -129,7 +131,7 @@ def _observe(client: LocalClient, name: str, given: Map) -> Observed | None:
     computed = {
         "outputs": {output: result.outputs.get(output) if result else None for output in declared},
         "metrics": result.metrics if result else {},
-        "fingerprint": result.fingerprint if result else "",
+        "fingerprint": result.fingerprint if result and status != "incomplete" else "",
         "status": status,
         "url": supervision.url(folder),
         "run": result.run if result else "",
@@ -214,8 +216,8 @@ def _require(package: str) -> None:
 def _delete(client: LocalClient, name: str) -> None:
     folder = client.folder(_AREA, name)
     supervision.stop(folder)
-    shutil.rmtree(folder, ignore_errors=True)
     forget(client, name)
+    client.discard(folder)
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
 
