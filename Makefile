@@ -54,7 +54,7 @@ check: $(VENV)/dev.stamp
 	$(BIN)/python scripts/check_schemas.py
 
 format: $(VENV)/dev.stamp
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --fix --exit-zero --quiet .
 	$(BIN)/ruff format .
 
 bench: $(VENV)/dev.stamp

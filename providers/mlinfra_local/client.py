@@ -91,12 +91,10 @@ class LocalClient:
     def _prune(self) -> None:
         for trash in (self.data / TRASH, *self.data.glob(f"*/{TRASH}")):
             shutil.rmtree(trash, ignore_errors=True)
-        if not self.data.is_dir() or any(not p.is_dir() for p in self.data.rglob("*")):
-            return
-        folders = sorted(self.data.rglob("*"), key=lambda p: len(p.parts), reverse=True)
-        for folder in (*folders, self.data, self.data.parent):
-            with suppress(OSError):  # somebody else is at work in it
-                folder.rmdir()
+        if self.data.is_dir():
+            for folder in (*self.data.iterdir(), self.data, self.data.parent):
+                with suppress(OSError):  # something is in it
+                    folder.rmdir()
 
 
 def discard(path: Path, trash: Path | None = None) -> None:

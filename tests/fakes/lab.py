@@ -110,7 +110,11 @@ class Lab:
 
     def actions(self, made: Made) -> dict[str, str]:
         """What a plan does, by address; nothing for what stays."""
-        return {c.address + (f"#{c.deposed}" if c.deposed else ""): c.action.value for c in made.plan.changes if c.action.value != "no-op"}
+        return {
+            c.address + (f"#{c.deposed}" if c.deposed else ""): c.action.value
+            for c in made.plan.changes
+            if c.action.value != "no-op"
+        }
 
 
 def with_attributes(resource: Resource, **attributes: Any) -> Resource:

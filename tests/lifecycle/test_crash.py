@@ -14,9 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-
 from fakes.cloud import Thing
 from fakes.lab import Lab, thing
+
 from mlinfra.model.values import Ref
 from mlinfra.state.store import LocalStore
 

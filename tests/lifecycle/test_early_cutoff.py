@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fakes.lab import Lab, thing
+
 from mlinfra.model.events import StepFinished
 from mlinfra.model.values import UNKNOWN, Ref
 

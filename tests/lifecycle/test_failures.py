@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from fakes.cloud import ThingType
 from fakes.lab import Lab, thing
+
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import StepBlocked, StepRetry
 from mlinfra.model.resource import Desired, Observed
@@ -150,4 +150,3 @@ def test_deleting_what_is_gone_already_is_success(tmp_path: Path) -> None:
     made = lab.plan()
     lab.cloud.things.clear()
     assert not lab.apply(made).failures and not lab.state.resources
-

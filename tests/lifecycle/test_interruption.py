@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from fakes.lab import Lab, thing
+
 from mlinfra.model.values import Ref
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from fakes.lab import Lab, thing
+
 from mlinfra.model.errors import PlanStale
 from mlinfra.model.values import Ref
 

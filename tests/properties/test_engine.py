@@ -6,10 +6,10 @@ import random
 import tempfile
 from pathlib import Path
 
+from fakes.lab import Lab, thing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fakes.lab import Lab, thing
 from mlinfra.model.component import Lifecycle
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Ref
@@ -32,7 +32,15 @@ def specs(draw: st.DrawFn) -> list[Resource]:
         value = Ref(reference, ("name",)) if reference else draw(st.integers(0, 2))
         key = "input" if kind == "fake.run" else "value"
         first = draw(st.sampled_from([None, True]))
-        wanted.append(thing(address, type=kind, name=f"{address}-{kind[5:]}-{generation}-{index}", lifecycle=Lifecycle(create_first=first), **{key: value}))
+        wanted.append(
+            thing(
+                address,
+                type=kind,
+                name=f"{address}-{kind[5:]}-{generation}-{index}",
+                lifecycle=Lifecycle(create_first=first),
+                **{key: value},
+            )
+        )
     return wanted
 
 
@@ -58,7 +66,9 @@ def agree(lab: Lab) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=st.lists(st.tuples(specs(), st.integers(0, 10**6)), min_size=1, max_size=4))
-def test_whatever_fails_state_and_world_agree_and_a_quiet_apply_finishes_the_work(history: list[tuple[list[Resource], int]]) -> None:
+def test_whatever_fails_state_and_world_agree_and_a_quiet_apply_finishes_the_work(
+    history: list[tuple[list[Resource], int]],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(Path(folder))
         serial = 0
@@ -81,7 +91,9 @@ def test_whatever_fails_state_and_world_agree_and_a_quiet_apply_finishes_the_wor
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(before=specs(), after=specs())
-def test_every_step_comes_after_all_that_it_needs_and_touches_only_what_the_plan_names(before: list[Resource], after: list[Resource]) -> None:
+def test_every_step_comes_after_all_that_it_needs_and_touches_only_what_the_plan_names(
+    before: list[Resource], after: list[Resource]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab(Path(folder))
         lab.run(*before)

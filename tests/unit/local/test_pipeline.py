@@ -162,7 +162,7 @@ def test_outputs_that_were_deleted_by_hand_are_seen_and_made_again(project: Proj
     before = project.apply()
     file_of(project, "clean", "clean.csv").unlink()
 
-    assert project.differences() == {"status"}
+    assert project.differences() == {"status", "fingerprint"}
     assert project.read()["status"] == "incomplete"
     assert project.apply()["outputs"] == before["outputs"]
     assert project.differences() == set()

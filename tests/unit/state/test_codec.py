@@ -29,7 +29,14 @@ def test_every_value_comes_back_as_it_was(value: object) -> None:
 
 @pytest.mark.parametrize(
     "leaf",
-    [UNKNOWN, MISSING, Ref("a", ("b", 0)), SecretDigest("ff"), Expr("${a.b}!", ((("a", "b"), Ref("a", ("b",))),)), Map({"$secret": "no"})],
+    [
+        UNKNOWN,
+        MISSING,
+        Ref("a", ("b", 0)),
+        SecretDigest("ff"),
+        Expr("${a.b}!", ((("a", "b"), Ref("a", ("b",))),)),
+        Map({"$secret": "no"}),
+    ],
 )
 def test_leaves_come_back_as_they_were(leaf: object) -> None:
     assert decode(json.loads(json.dumps(encode(Map({"x": (leaf,)}))))) == Map({"x": (leaf,)})
@@ -46,7 +53,12 @@ def test_a_record_comes_back_as_it_was_and_defaults_take_no_room() -> None:
         replace_when=(Map(z=1),),
     )  # fmt: skip
     assert decode_resource(json.loads(json.dumps(encode_resource(r)))) == r
-    assert set(encode_resource(ResourceState(address="a", type="t", provider="t", id="1"))) == {"address", "type", "provider", "id"}
+    assert set(encode_resource(ResourceState(address="a", type="t", provider="t", id="1"))) == {
+        "address",
+        "type",
+        "provider",
+        "id",
+    }
 
 
 @pytest.mark.parametrize(
