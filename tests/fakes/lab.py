@@ -26,7 +26,16 @@ from mlinfra.state.session import Location, open_session
 from mlinfra.state.store import LocalStore, Store
 
 
-def thing(address: str, *, type: str = "fake.thing", lifecycle: Lifecycle | None = None, depends_on: tuple[str, ...] = (), settles_after: tuple[str, ...] = (), existing: str | None = None, **attributes: Any) -> Resource:  # fmt: skip
+def thing(
+    address: str,
+    *,
+    type: str = "fake.thing",
+    lifecycle: Lifecycle | None = None,
+    depends_on: tuple[str, ...] = (),
+    settles_after: tuple[str, ...] = (),
+    existing: str | None = None,
+    **attributes: Any,
+) -> Resource:
     """A wanted resource; ``name`` defaults to its address."""
     return Resource(
         address=address,

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,10 @@ def child(work: Callable[[], None]) -> bool:
     return os.WIFSIGNALED(status)
 
 
+def run_until(folder: Path, boundary: int, wanted: tuple[object, ...]) -> None:
+    lab_at(folder, boundary)[0].run(*wanted)  # type: ignore[arg-type]
+
+
 def first() -> tuple[object, ...]:
     return (thing("a", value=1), thing("b", value=Ref("a", ("url",))), thing("c", type="fake.config", name="c1"), thing("d"))
 
@@ -109,8 +114,7 @@ def test_after_a_kill_at_any_boundary_the_next_apply_puts_everything_right(
         folder.mkdir()
         if before:
             lab_at(folder)[0].run(*before)  # type: ignore[arg-type]
-        die_at = boundary
-        died = child(lambda: lab_at(folder, die_at)[0].run(*wanted) and None)  # type: ignore[arg-type, func-returns-value]
+        died = child(partial(run_until, folder, boundary, wanted))
         lab, _ = lab_at(folder)
         lab.run(*wanted)  # type: ignore[arg-type]
         sound(lab, wanted, names)

@@ -129,7 +129,7 @@ def test_an_object_that_cannot_be_read_is_named_before_anything_is_planned(tmp_p
     lab = Lab(tmp_path)
     lab.run(thing("a"))
     failing(lab, "a", Denied("no reading here"), operation="read")
-    with pytest.raises(PlanError, match="a .fake.thing. cannot be read: no reading here"):
+    with pytest.raises(PlanError, match=r"a .fake.thing. cannot be read: no reading here"):
         lab.plan(thing("a"))
 
 

@@ -97,7 +97,7 @@ def test_an_import_adopts_and_then_makes_it_fit(tmp_path: Path) -> None:
 
 
 def test_importing_what_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="no fake.thing with the id 'nope'"):
+    with pytest.raises(PlanError, match=r"no fake\.thing with the id 'nope'"):
         Lab(tmp_path).plan(thing("a"), imports={"a": "nope"})
 
 
