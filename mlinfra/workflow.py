@@ -11,15 +11,18 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlinfra.lower.stack import Stack
-from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import PlanError, SpecError
 from mlinfra.model.events import ApplyFinished, Notice, Sink, discard
 from mlinfra.model.plan import Plan
+from mlinfra.model.resource import Resource
 from mlinfra.model.state import State
-from mlinfra.model.values import EMPTY, Map
+from mlinfra.model.values import EMPTY, Map, Path
+from mlinfra.provider.contract import span_at
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import Resolved, resolve
 from mlinfra.state.session import Location
@@ -201,7 +204,7 @@ async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, s
                 recovery = await recover(held.ledger, connected, held.sealer, discard)
                 await held.append(*recovery.entries)
             check_fresh(planned.plan, held.ledger)
-            outcome = await execute(planned.plan, held, connected, sink, stop)
+            outcome = await execute(planned.plan, held, connected, sink, stop, locate=partial(_place, planned.stack))
         finally:
             await connected.close()
         state = held.ledger.freeze()
@@ -209,6 +212,12 @@ async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, s
     return Applied(
         state=state, outputs=outcome.outputs, failures=outcome.failures, summary=outcome.summary, interrupted=outcome.interrupted
     )
+
+
+def _place(stack: Stack | None, resource: Resource, path: Path) -> Span | None:
+    """Where the user wrote what became the attribute ``path``: a provider knows the attribute, only the spec the place."""
+    component = stack.components.get(resource.component) if stack is not None else None
+    return span_at(component, path) if component is not None else resource.span
 
 
 def _remember(where: Location, planned: Planned, state: State, summary: ApplyFinished, owner: str) -> None:

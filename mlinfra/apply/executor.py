@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mlinfra.apply.live import Live
@@ -12,11 +13,12 @@ from mlinfra.apply.operations import Operations, Result
 from mlinfra.apply.scheduler import Fate, run_graph
 from mlinfra.apply.stop import Stop
 from mlinfra.model.change import Action
-from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import Interrupted, MlinfraError
 from mlinfra.model.events import ApplyFinished, Sink, StepBlocked, StepFailed, StepFinished, StepStarted
 from mlinfra.model.plan import Operation, Plan
-from mlinfra.model.values import EMPTY, UNKNOWN, Map, Secret, SecretDigest
+from mlinfra.model.resource import Resource
+from mlinfra.model.values import EMPTY, UNKNOWN, Map, Path, Secret, SecretDigest
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.failures import AlreadyExists, Failure
 from mlinfra.state.entries import Drop, Entry, Outputs, Record, Rename
@@ -39,13 +41,24 @@ class _Tally:
     failures: list[Diagnostic] = field(default_factory=list)
 
 
-async def execute(plan: Plan, session: Session, connections: Connections, sink: Sink, stop: Stop) -> Outcome:
+Locate = Callable[[Resource, Path], Span | None]
+"""Where an attribute of a resource was written."""
+
+
+def _at_its_block(resource: Resource, path: Path) -> Span | None:
+    return resource.span
+
+
+async def execute(
+    plan: Plan, session: Session, connections: Connections, sink: Sink, stop: Stop, *, locate: Locate = _at_its_block
+) -> Outcome:
     """Run the plan's steps. Failures of steps are collected, not raised; losing the state's lock or store is raised."""
-    return await _Executor(plan, session, connections, sink, stop).run()
+    return await _Executor(plan, session, connections, sink, stop, locate).run()
 
 
 class _Executor:
-    def __init__(self, plan: Plan, session: Session, connections: Connections, sink: Sink, stop: Stop) -> None:
+    def __init__(self, plan: Plan, session: Session, connections: Connections, sink: Sink, stop: Stop, locate: Locate) -> None:
+        self.locate = locate
         self.plan = plan
         self.session = session
         self.sink = sink
@@ -133,13 +146,13 @@ class _Executor:
             return f"if it should be managed here: mlinfra import {address} {failure.import_id}"
         return ""
 
-    def _failed(self, index: int, code: str, message: str, hint: str, path: tuple[str | int, ...], began: float) -> None:
+    def _failed(self, index: int, code: str, message: str, hint: str, path: Path, began: float) -> None:
         step = self.plan.steps[index]
         change = self.plan.changes[step.change]
         resource = self.plan.resources.get(change.address)
         diagnostic = Diagnostic(
             code=code, message=f"{step.operation.value} {change.address} ({change.type}): {message}", hint=hint,
-            address=change.address, path=path, span=resource.span if resource else None,
+            address=change.address, path=path, span=self.locate(resource, path) if resource else None,
         )  # fmt: skip
         self.tally.failures.append(diagnostic)
         self.tally.counts["failed"] += 1

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from mlinfra.model import address as addresses
 from mlinfra.model.change import Risk
 from mlinfra.model.component import Component
-from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
 from mlinfra.model.schema import Schema
@@ -210,7 +210,7 @@ class LoweringContext:
         )
 
 
-def span_at(component: Component, path: Path) -> Any:
+def span_at(component: Component, path: Path) -> Span | None:
     """The place of the property at ``path``, or of its nearest written parent, or of the block."""
     for end in range(len(path), -1, -1):
         span = component.spans.get(path[:end])
