@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlinfra.model.change import Action, AttributeChange, Change
 from mlinfra.model.resource import Resource, ResourceState
@@ -67,9 +67,11 @@ def decide(
         change = _change(
             resource, Action.REPLACE, before=prior.attributes, after=after, attributes=found,
             reason=reason or f"{path_text(forced[0].path)} cannot be changed in place: {forced[0].forces_replacement}",
-            create_first=_room_beside(schema, prior, wanted) if first is None else first, runs=schema.runs,
+            create_first=schema.create_first if first is None else first, runs=schema.runs,
             may_be_noop=not reason and all(not is_known(a.after) for a in forced) and all(not is_known(a.after) for a in found),
         )  # fmt: skip
+        if first is None and not fits_beside(change, schema):
+            change = replace(change, create_first=False)
         return Decision(change, after)
     if not found:
         return Decision(_change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes), prior.attributes)
@@ -83,9 +85,10 @@ def decide(
     return Decision(change, after)
 
 
-def _room_beside(schema: Schema, prior: ResourceState, wanted: Map) -> bool:
-    """Whether the type wants the new object made first, and their names let both stand."""
-    return schema.create_first and (not schema.named_by or prior.attributes.get(schema.named_by) != wanted.get(schema.named_by))
+def fits_beside(change: Change, schema: Schema) -> bool:
+    """Whether the old object and the new one can stand side by side: what is named by an attribute needs two names."""
+    before, after = change.before or Map(), change.after or Map()
+    return not schema.named_by or before.get(schema.named_by) != after.get(schema.named_by)
 
 
 def _replacement_reason(resource: Resource, prior: ResourceState, triggers: Value, sealer: Sealer) -> str:

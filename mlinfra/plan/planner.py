@@ -16,12 +16,12 @@ from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, Secret, SecretDigest, Value, lookup
-from mlinfra.plan.diff import decide
+from mlinfra.plan.diff import decide, fits_beside
 from mlinfra.plan.guard import refuse_protected
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
-from mlinfra.plan.steps import force_create_first, make_steps
+from mlinfra.plan.steps import make_steps, settle_create_first
 from mlinfra.provider.connections import Connections
 from mlinfra.resolve.cel import substitute
 from mlinfra.state.compare import equal
@@ -78,7 +78,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         walk.delete_the_rest()
     priors = state.resources
     changes = await assess(walk.changes, priors, connections, ask=request.refresh)
-    changes = force_create_first(changes, edges)
+    changes = settle_create_first(changes, edges, lambda c: fits_beside(c, connections.registry.type(c.type).schema))
     refuse_protected(
         changes, priors, request.resources, environment=request.environment,
         environment_protected=request.environment_protected, allow_data_loss=request.allow_data_loss,

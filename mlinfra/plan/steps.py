@@ -8,7 +8,7 @@ settles_after            after everything that depends on the named addresses
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mlinfra.graph.edges import closure, find_cycle, order, reverse
@@ -29,20 +29,29 @@ _MAKES = {
 }
 
 
-def force_create_first(changes: Sequence[Change], edges: Mapping[str, Sequence[str]]) -> list[Change]:
-    """What a create-first replacement needs, and is replaced too, must be created first as well: otherwise the old object
-    would have to go before its dependent and after it."""
-    by_address = {c.address: i for i, c in enumerate(changes) if not c.deposed}
-    first = [c.address for c in changes if c.action is Action.REPLACE and c.create_first]
+def settle_create_first(
+    changes: Sequence[Change], edges: Mapping[str, Sequence[str]], fits_beside: Callable[[Change], bool]
+) -> list[Change]:
+    """What a create-first replacement needs, and is replaced too, must be created first as well: otherwise the old object would
+    have to go before its dependent and after it. Where two cannot stand side by side (they bear one name), the dependents give way
+    and are deleted first."""
+    replaced = {c.address: c for c in changes if c.action is Action.REPLACE}
+    first = {a for a, c in replaced.items() if c.create_first}
     if not first:
         return list(changes)
-    forced = closure(first, lambda address: edges.get(address, ()))
-    result = list(changes)
-    for address in forced:
-        index = by_address.get(address)
-        if index is not None and result[index].action is Action.REPLACE and not result[index].create_first:
-            result[index] = replace(result[index], create_first=True)
-    return result
+    dependents: Mapping[str, list[str]] = reverse(edges)
+    while True:
+        forced = closure(first, lambda address: edges.get(address, ())) & replaced.keys()
+        stuck = {a for a in forced - first if not fits_beside(replaced[a])}
+        if not stuck:
+            break
+        first -= closure(stuck, dependents.__getitem__)
+    return [
+        replace(c, create_first=c.address in forced)
+        if c.action is Action.REPLACE and c.create_first is not (c.address in forced)
+        else c
+        for c in changes
+    ]
 
 
 def make_steps(

@@ -168,6 +168,7 @@ class ImmutableType(ThingType):
             "status": Attribute(type="string", computed=True),
         },
         create_first=True,
+        named_by="name",
     )
     type_name = "fake.config"
 

@@ -126,3 +126,26 @@ def test_the_alias_settles_after_everything_that_depends_on_what_it_points_to(tm
     lab.cloud.log.clear()
     lab.run(*stack("c2"))  # type: ignore[arg-type]
     assert mutations(lab) == ["create c2", "update fill", "update alias", "delete c1"]
+
+
+def test_two_of_one_name_cannot_stand_side_by_side_so_the_old_one_goes_first(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.run(thing("c", type="fake.config", name="same", value=1))
+    lab.cloud.log.clear()
+    lab.run(thing("c", type="fake.config", name="same", value=2))
+    assert mutations(lab) == ["delete same", "create same"]
+
+
+def test_what_depends_on_something_that_cannot_be_created_first_gives_way(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    first = Lifecycle(create_first=True)
+    lab.run(
+        thing("base", type="fake.config", name="b", value=1),
+        thing("top", name="t1", value=Ref("base", ("url",)), lifecycle=first),
+    )
+    lab.cloud.log.clear()
+    lab.run(
+        thing("base", type="fake.config", name="b", value=2),
+        thing("top", name="t2", value=Ref("base", ("url",)), lifecycle=first),
+    )
+    assert mutations(lab) == ["delete t1", "delete b", "create b", "create t2"]
