@@ -41,7 +41,7 @@ def settle_create_first(
         return list(changes)
     dependents: Mapping[str, list[str]] = reverse(edges)
     while True:
-        forced = closure(first, lambda address: edges.get(address, ())) & replaced.keys()
+        forced = {a for a in closure(first, lambda address: edges.get(address, ())) if a in replaced}
         stuck = {a for a in forced - first if not fits_beside(replaced[a])}
         if not stuck:
             break
