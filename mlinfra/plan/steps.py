@@ -45,7 +45,8 @@ def settle_create_first(
         stuck = {a for a in forced - first if not fits_beside(replaced[a])}
         if not stuck:
             break
-        first -= closure(stuck, dependents.__getitem__)
+        giving_way = closure(stuck, dependents.__getitem__)
+        first -= giving_way
     return [
         replace(c, create_first=c.address in forced)
         if c.action is Action.REPLACE and c.create_first is not (c.address in forced)
