@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from mlinfra.lower import lower
+from mlinfra.lower.naming import as_recorded
 from mlinfra.lower.stack import Stack
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, PlanError, SpecError
 from mlinfra.model.events import Notice, Sink
+from mlinfra.model.state import State
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import FileDigest, ProviderContext
 from mlinfra.provider.registry import Registry
@@ -102,6 +104,19 @@ def examined(
     if found:
         raise SpecError(dict.fromkeys(sorted(found, key=_place)))
     return Validated(resolved=resolved, stack=stack, digests=digests, warnings=resolved.warnings)
+
+
+def named_as_made(valid: Validated, recorded: State, registry: Registry) -> Validated:
+    """``valid`` with the physical names that its components were made with, where they have moved since."""
+    from mlinfra.plan.moves import move
+
+    components = valid.stack.components
+    moved, _ = move(recorded, valid.resolved.moved, components)
+    renamed = as_recorded(valid.resolved.components, moved)
+    if all(components[c.name].named == c.named for c in renamed):
+        return valid
+    resolved = replace(valid.resolved, components=renamed)
+    return replace(valid, resolved=resolved, stack=lower(resolved, registry, valid.digests))
 
 
 def location(o: Options, resolved: Resolved) -> Location:
