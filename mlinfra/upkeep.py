@@ -12,7 +12,7 @@ from pathlib import Path
 from mlinfra.model.address import matches, parse_address
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
-from mlinfra.model.errors import PlanError, StateError
+from mlinfra.model.errors import PlanError, SpecError, StateError
 from mlinfra.model.events import Sink, discard
 from mlinfra.model.plan import Plan
 from mlinfra.model.resource import Resource
@@ -62,7 +62,8 @@ def save_plan(o: Options, planned: Planned, file: Path) -> None:
 
 
 def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Planned:
-    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now."""
+    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now. PlanError when those are
+    not what it was made with."""
     from mlinfra.plan.file import read_plan
 
     content = read_plan(file)
@@ -70,6 +71,8 @@ def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Pl
     planned = Planned(
         plan=made, state=State(), digests=from_rows(content.digests), files=content.files, variables=content.variables
     )
+    if o.variables:
+        _refuse_other_variables(o, planned)
     if any(isinstance(leaf, SecretDigest) for r in made.resources.values() for _, leaf in leaves(r.attributes)):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
     return planned
@@ -261,6 +264,21 @@ def _require(found: bool, address: str) -> None:
         )
 
 
+def _refuse_other_variables(o: Options, planned: Planned) -> None:
+    given = replace(o, environment=planned.plan.environment, variables={**planned.variables, **o.variables})
+    with spec_from_texts(planned.files) as spec:
+        found, problems = examine(spec, given.inputs)
+    if problems:
+        raise SpecError(problems)
+    other = [name for name in o.variables if found.variables.get(name) != planned.variables.get(name)]
+    if other:
+        shown = ", ".join(f"--var {name}" for name in other)
+        hint = "a plan is applied as it was approved, or not at all: give it to mlinfra plan"
+        raise PlanError(
+            Diagnostic(code="plan.other_variables", message=f"the plan was made with another value than {shown}", hint=hint)
+        )
+
+
 def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
     """The plan with the secrets that its file does not hold, taken from the spec and the variables of now."""
     made = planned.plan
@@ -277,7 +295,7 @@ def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
                 Diagnostic(
                     code="plan.other_secrets",
                     message=f"the secrets of {address} are not those that the plan was made with",
-                    hint="give the same values (MLINFRA_VAR_…, --var-file), or plan again",
+                    hint="give the same values (--var, MLINFRA_VAR_…, --var-file), or plan again",
                 )
             )
         filled[address] = replace(resource, attributes=now.attributes)

@@ -21,7 +21,7 @@ from mlinfra.model.state import State
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import FileDigest, ProviderContext
 from mlinfra.provider.registry import Registry
-from mlinfra.resolve import Inputs, Resolved, examine, resolve
+from mlinfra.resolve import Inputs, Resolved, examine, head
 from mlinfra.resolve.files import excluded_paths, read_digests
 from mlinfra.spec.document import Spec
 from mlinfra.spec.loader import load, read
@@ -136,12 +136,11 @@ def location(o: Options, resolved: Resolved) -> Location:
 
 
 def location_now(o: Options) -> Location:
-    """The state of the spec in ``o.directory``; only its head is looked at, so that a broken resource does not hide the state."""
+    """The state of the spec in ``o.directory``; only its head is looked at."""
     spec, problems = read(o.directory)
     if not spec.project:
         raise SpecError(problems)
-    head = resolve(replace(spec, resources={}, modules={}, outputs={}, moved=(), removed=(), imports=()), o.inputs)
-    return location(o, head)
+    return location(o, head(spec, o.inputs))
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -79,7 +80,7 @@ def read_plan(path: Path) -> PlanFile:
         written_by = header["format"]
     except FileNotFoundError:
         raise _error("plan.no_file", f"there is no plan file {path}", "make one with: mlinfra plan --out FILE") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error):
         raise _error("plan.not_a_plan", f"{path} is no plan file", "make one with: mlinfra plan --out FILE") from None
     if written_by != FORMAT:
         raise _error(

@@ -34,7 +34,7 @@ def command(
     if planfile is not None:
         refused = [n for n, given in (("--destroy", destroy), ("--refresh-only", refresh_only)) if given]
         refused += [n for n, given in (("--target", session.targets), ("--exclude", session.excludes)) if given]
-        refused += [n for n, given in (("--replace", engine["replace"]), ("--var", session.variables)) if given]
+        refused += ["--replace"] if engine["replace"] else []
         if refused:
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
         options = session.options(**engine)
