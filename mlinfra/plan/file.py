@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from mlinfra.model.change import Action, AttributeChange, Change, Drift, Risk, R
 from mlinfra.model.component import Lifecycle
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
+from mlinfra.model.own_files import PLAN_MARK
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.values import EMPTY, Map, Secret
@@ -69,7 +71,10 @@ def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
     header = {"format": FORMAT, "mlinfra": __version__, "sha256": hashlib.sha256(body.encode()).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    path.write_bytes(gzip.compress((json.dumps(header) + "\n" + body).encode(), mtime=0))
+    packed = io.BytesIO()
+    with gzip.GzipFile(PLAN_MARK, "wb", fileobj=packed, mtime=0) as file:
+        file.write((json.dumps(header) + "\n" + body).encode())
+    path.write_bytes(packed.getvalue())
 
 
 def read_plan(path: Path) -> PlanFile:
