@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlinfra.cli.approval import need_approval
-from mlinfra.cli.carry_out import carry_out, make_plan
+from mlinfra.cli.carry_out import carry_out, plan_and_carry_out
 from mlinfra.cli.session import Session, apply_options, common, engine_options
 
 
@@ -42,6 +42,5 @@ def command(
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
     options = session.options(mode=mode, refresh=not no_refresh, **engine)
-    planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     verb = {"normal": "apply", "refresh_only": "refresh"}.get(mode, mode)
-    return carry_out(session, options, planned, yes=yes, verb=verb)
+    return plan_and_carry_out(session, options, lambda sink: workflow.plan(options, sink), yes=yes, verb=verb)

@@ -114,6 +114,24 @@ def test_apply_asks_and_only_yes_is_yes(stack: Stack, answer: Callable[[str], No
     assert "Apply complete!" in stack("apply")
 
 
+def test_what_others_changed_meanwhile_is_planned_and_asked_anew(applied: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keyboard(io.StringIO):
+        asked = 0
+
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, size: int | None = -1) -> str:
+            self.asked += 1
+            if self.asked == 1:
+                assert run(["apply", "--yes", "--var", "n=5", "-C", str(applied.folder)]) == 0
+            return "yes\n"
+
+    monkeypatch.setattr("sys.stdin", Keyboard())
+    _, out, err = applied.both("apply", "--var", "n=2")
+    assert "planning again" in err and "~ input.n = 5 → 2" in out and out.count("Enter a value") == 2
+
+
 def test_a_saved_plan_is_performed_at_once_and_only_while_it_is_fresh(applied: Stack) -> None:
     file = applied.folder / "p.plan"
     assert f"mlinfra apply {file}" in applied("plan", "-var=n=2", f"-out={file}")
