@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlinfra.model.address import matches, parse_address
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
-from mlinfra.model.errors import PlanError, StateError
+from mlinfra.model.errors import PlanError, SpecError, StateError
 from mlinfra.model.events import Sink, discard
 from mlinfra.model.plan import Plan
 from mlinfra.model.resource import Resource
@@ -18,7 +20,8 @@ from mlinfra.model.state import State
 from mlinfra.model.values import Map, SecretDigest, leaves
 from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
-from mlinfra.state.entries import Drop, Rename
+from mlinfra.resolve import examine
+from mlinfra.state.entries import Close, Drop, Rename
 from mlinfra.state.history import HistoryEntry, find_history, read_history
 from mlinfra.state.session import Session
 from mlinfra.workflow import Planned, plan, plan_from, validate
@@ -29,6 +32,7 @@ from mlinfra.workspace import (
     from_rows,
     location,
     location_now,
+    named_as_made,
     session,
     spec_from_texts,
     to_rows,
@@ -58,7 +62,8 @@ def save_plan(o: Options, planned: Planned, file: Path) -> None:
 
 
 def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Planned:
-    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now."""
+    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now. PlanError when those are
+    not what it was made with."""
     from mlinfra.plan.file import read_plan
 
     content = read_plan(file)
@@ -66,6 +71,8 @@ def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Pl
     planned = Planned(
         plan=made, state=State(), digests=from_rows(content.digests), files=content.files, variables=content.variables
     )
+    if o.variables:
+        _refuse_other_variables(o, planned)
     if any(isinstance(leaf, SecretDigest) for r in made.resources.values() for _, leaf in leaves(r.attributes)):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
     return planned
@@ -91,13 +98,19 @@ def state_text(o: Options) -> str:
     return json.dumps(tree, indent=2)
 
 
-def state_move(o: Options, source: str, to: str) -> None:
-    """Give a recorded object another address. StateError when there is none, or the new address is taken."""
+def state_move(o: Options, source: str, to: str) -> Mapping[str, str]:
+    """Give recorded objects another address; old addresses to new ones. StateError when there is none, or the new one is taken."""
+    moves: dict[str, str] = {}
 
     async def act(held: Session) -> None:
         current = held.ledger.freeze().current()
-        moves = {a: to + a[len(source) :] for a in current if a == source or a.startswith((source + ".", source + "["))}
+        moves.update({a: to + a[len(source) :] for a in current if matches(source, a)})
         _require(bool(moves), source)
+        if not all(parse_address(t) for t in moves.values()):
+            hint = 'write it like raw, item["a"], api.config or module.rag.vectors'
+            raise StateError(
+                Diagnostic(code="state.bad_address", message=f"{source} cannot move to {to!r}: no address", hint=hint)
+            )
         taken = [t for t in moves.values() if t in current]
         if taken:
             raise StateError(
@@ -106,6 +119,7 @@ def state_move(o: Options, source: str, to: str) -> None:
         await held.append(Rename(moves=Map(moves)))
 
     _edit(o, "state mv", act)
+    return moves
 
 
 def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
@@ -114,10 +128,11 @@ def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
 
     async def act(held: Session) -> None:
         for pattern in addresses:
-            found = [k for k in held.ledger.resources if k[0] == pattern or k[0].startswith((pattern + ".", pattern + "["))]
-            _require(bool(found), pattern)
-            forgotten.extend(sorted({a for a, _ in found}))
-            await held.append(*(Drop(address=a, deposed=d) for a, d in found))
+            found = [k for k in held.ledger.resources if matches(pattern, k[0])]
+            begun = [i for i in held.ledger.intents.values() if matches(pattern, i.address)]
+            _require(bool(found or begun), pattern)
+            forgotten.extend(sorted({*(a for a, _ in found), *(i.address for i in begun)}))
+            await held.append(*(Drop(address=a, deposed=d) for a, d in found), *(Close(op=i.op) for i in begun))
 
     _edit(o, "state rm", act)
     return forgotten
@@ -153,7 +168,21 @@ def rollback_plan(o: Options, number: int | None, sink: Sink = discard, *, regis
     o = replace(o, environment=entry.environment, variables={**entry.variables, **o.variables}, var_files=())
     with spec_from_texts(entry.files) as spec:
         valid = examined(o, spec, registry, recorded=from_rows(entry.digests))
+    since = [e for e in history(o) if e.number > number and e.environment == entry.environment]
+    moved = (*valid.resolved.moved, *_moves_back(o, since))
+    valid = replace(valid, resolved=replace(valid.resolved, moved=moved))
     return asyncio.run(plan_from(o, valid, registry, sink, operation=f"rollback to {number}"))
+
+
+def _moves_back(o: Options, since: Sequence[HistoryEntry]) -> list[tuple[str, str]]:
+    """What undoes the ``moved`` blocks of the applies ``since``, the newest first: going back moves objects home, too."""
+    found: dict[tuple[str, str], None] = {}
+    for entry in reversed(since):
+        inputs = replace(o, environment=entry.environment, variables=entry.variables, var_files=()).inputs
+        with spec_from_texts(entry.files) if entry.files else nullcontext() as spec:
+            resolved = examine(spec, inputs)[0] if spec is not None else None
+        found.update(dict.fromkeys((to, source) for source, to in (resolved.moved if resolved else ())))
+    return list(found)
 
 
 def status(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> list[StatusRow]:
@@ -202,7 +231,9 @@ def explain_address(
     o: Options, address: str, *, registry: Registry | None = None
 ) -> tuple[Component | None, tuple[Resource, ...]]:
     """The component at ``address`` and the native resources that it becomes."""
-    stack = validate(o, registry).stack
+    registry = registry or Registry()
+    valid = validated(o, registry)
+    stack = named_as_made(valid, location(o, valid.resolved).read().freeze(), registry).stack
     natives = tuple(r for r in stack.resources.values() if address in (r.component, r.address))
     component = stack.components.get(address) or (stack.components.get(natives[0].component) if natives else None)
     return component, natives
@@ -233,13 +264,29 @@ def _require(found: bool, address: str) -> None:
         )
 
 
+def _refuse_other_variables(o: Options, planned: Planned) -> None:
+    given = replace(o, environment=planned.plan.environment, variables={**planned.variables, **o.variables})
+    with spec_from_texts(planned.files) as spec:
+        found, problems = examine(spec, given.inputs)
+    if problems:
+        raise SpecError(problems)
+    other = [name for name in o.variables if found.variables.get(name) != planned.variables.get(name)]
+    if other:
+        shown = ", ".join(f"--var {name}" for name in other)
+        hint = "a plan is applied as it was approved, or not at all: give it to mlinfra plan"
+        raise PlanError(
+            Diagnostic(code="plan.other_variables", message=f"the plan was made with another value than {shown}", hint=hint)
+        )
+
+
 def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
     """The plan with the secrets that its file does not hold, taken from the spec and the variables of now."""
     made = planned.plan
     o = replace(o, environment=made.environment, variables={**planned.variables, **o.variables})
     with spec_from_texts(planned.files) as spec:
         valid = examined(o, spec, registry, recorded=planned.digests)
-    stack, sealer = valid.stack, location(o, valid.resolved).sealer()
+    where = location(o, valid.resolved)
+    stack, sealer = named_as_made(valid, where.read().freeze(), registry).stack, where.sealer()
     filled: dict[str, Resource] = {}
     for address, resource in made.resources.items():
         now = stack.resources.get(address)
@@ -248,7 +295,7 @@ def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
                 Diagnostic(
                     code="plan.other_secrets",
                     message=f"the secrets of {address} are not those that the plan was made with",
-                    hint="give the same values (MLINFRA_VAR_…, --var-file), or plan again",
+                    hint="give the same values (--var, MLINFRA_VAR_…, --var-file), or plan again",
                 )
             )
         filled[address] = replace(resource, attributes=now.attributes)

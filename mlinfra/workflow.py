@@ -32,6 +32,7 @@ from mlinfra.workspace import (
     Validated,
     connections,
     location,
+    named_as_made,
     session,
     spec_from_texts,
     texts_of,
@@ -145,6 +146,7 @@ async def plan_from(
             uncertain = recovery.uncertain
         elif holder is not None:
             sink(Notice(message=f"{holder} is at work on this state: the plan may be out of date before you read it"))
+        valid = named_as_made(valid, ledger.freeze(), registry)
         request = _request(o, valid, imports or {}, uncertain)
         made = await make_plan(request, ledger.freeze(), connected, sealer, sink)
     finally:

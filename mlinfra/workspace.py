@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Literal
 
 from mlinfra.lower import lower
+from mlinfra.lower.naming import as_recorded
 from mlinfra.lower.stack import Stack
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, PlanError, SpecError
 from mlinfra.model.events import Notice, Sink
+from mlinfra.model.state import State
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import FileDigest, ProviderContext
 from mlinfra.provider.registry import Registry
-from mlinfra.resolve import Inputs, Resolved, examine, resolve
+from mlinfra.resolve import Inputs, Resolved, examine, head
 from mlinfra.resolve.files import excluded_paths, read_digests
 from mlinfra.spec.document import Spec
 from mlinfra.spec.loader import load, read
@@ -104,6 +106,19 @@ def examined(
     return Validated(resolved=resolved, stack=stack, digests=digests, warnings=resolved.warnings)
 
 
+def named_as_made(valid: Validated, recorded: State, registry: Registry) -> Validated:
+    """``valid`` with the physical names that its components were made with, where they have moved since."""
+    from mlinfra.plan.moves import move
+
+    components = valid.stack.components
+    moved, _ = move(recorded, valid.resolved.moved, components)
+    renamed = as_recorded(valid.resolved.components, moved)
+    if all(components[c.name].named == c.named for c in renamed):
+        return valid
+    resolved = replace(valid.resolved, components=renamed)
+    return replace(valid, resolved=resolved, stack=lower(resolved, registry, valid.digests))
+
+
 def location(o: Options, resolved: Resolved) -> Location:
     """Where the state is."""
     store = resolved.state.get("store", "local")
@@ -121,12 +136,11 @@ def location(o: Options, resolved: Resolved) -> Location:
 
 
 def location_now(o: Options) -> Location:
-    """The state of the spec in ``o.directory``; only its head is looked at, so that a broken resource does not hide the state."""
+    """The state of the spec in ``o.directory``; only its head is looked at."""
     spec, problems = read(o.directory)
     if not spec.project:
         raise SpecError(problems)
-    head = resolve(replace(spec, resources={}, modules={}, outputs={}, moved=(), removed=(), imports=()), o.inputs)
-    return location(o, head)
+    return location(o, head(spec, o.inputs))
 
 
 @asynccontextmanager

@@ -69,6 +69,7 @@ def to_record(
         create_first=lifecycle.create_first is True,
         component=resource.component,
         kind=resource.kind,
+        named=resource.named,
         version=version,
         replace_when=sealer.seal(triggers),
     )

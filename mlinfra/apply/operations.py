@@ -24,7 +24,7 @@ from mlinfra.provider.connections import Bound, Connections
 from mlinfra.provider.contract import Adopts, Finds, Succeeds
 from mlinfra.provider.failures import Conflict, Failure, Invalid, NotFound, Throttled, Timeout, Transient
 from mlinfra.provider.progress import listening
-from mlinfra.state.compare import differences, ignored
+from mlinfra.state.compare import differences, keep_ignored
 from mlinfra.state.entries import Close, Depose, Drop, Entry, Intent, Record
 from mlinfra.state.session import Session
 
@@ -142,9 +142,7 @@ class Operations:
         current = self.session.ledger.resources[(address, "")]
         recorded = self._seen(current)
         wanted, triggers = await self._wanted(resource)
-        if resource.lifecycle.ignore_changes:
-            ignore = resource.lifecycle.ignore_changes
-            wanted = Map({k: recorded.attributes.get(k, v) if ignored((k,), ignore) else v for k, v in wanted.items()})
+        wanted = keep_ignored(schema, wanted, recorded.attributes, resource.lifecycle.ignore_changes)
         found = self._differences(schema, recorded, wanted, resource)
         if not found:
             return await self._unchanged(resource, schema, recorded, triggers, current)
@@ -276,7 +274,9 @@ class Operations:
         current = self.session.ledger.resources.get((change.address, ""))
         if not change.may_be_noop or current is None or not is_known(wanted):
             return False
-        return not self._differences(schema, self._seen(current), wanted, resource)
+        recorded = self._seen(current)
+        wanted = keep_ignored(schema, wanted, recorded.attributes, resource.lifecycle.ignore_changes)
+        return not self._differences(schema, recorded, wanted, resource)
 
     async def _wanted(self, resource: Resource) -> tuple[Map, Value]:
         """The wanted attributes and replace_when values, everything known. Secrets that are not in memory are read again."""

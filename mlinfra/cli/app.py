@@ -16,8 +16,7 @@ from mlinfra.cli.render_json import FORMAT_VERSION, diagnostic_json, dumps
 from mlinfra.cli.terminal import Terminal
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError
-
-DEBUG_LOG = "mlinfra-debug.log"
+from mlinfra.model.own_files import DEBUG_LOG
 
 COMMANDS = {
     "init": "Write a starter spec, or check that this one's providers are there",

@@ -14,7 +14,8 @@ from mlinfra.cli.render_progress import progress
 from mlinfra.cli.render_state import outputs_text
 from mlinfra.cli.session import Session
 from mlinfra.cli.terminal import PLAIN
-from mlinfra.model.events import Event, Sink
+from mlinfra.model.errors import PlanStale
+from mlinfra.model.events import Event, Notice, Sink
 
 if TYPE_CHECKING:
     from mlinfra.workflow import Applied, Planned
@@ -47,8 +48,38 @@ def show_plan(session: Session, planned: Planned) -> None:
         t.line(plan_text(plan, style=t.style, width=t.width, sources=session.sources, resources=resources))
 
 
+_ATTEMPTS = 5
+"""How often one command plans anew because others were at work on the state meanwhile."""
+
+
+def plan_and_carry_out(
+    session: Session, options: Options, make: Callable[[Sink], Planned], *, yes: bool, verb: str = "apply"
+) -> int:
+    """Plan, show, ask, apply, report; the exit code. ``verb``: apply, destroy, refresh.
+
+    Where others moved the state on while this command waited for its lock, it plans anew, and asks anew: nobody has approved
+    what is out of date, and nobody needs to run the command again."""
+    left = _ATTEMPTS
+    while True:
+        planned = make_plan(session, make)
+        try:
+            return carry_out(session, options, planned, yes=yes, verb=verb)
+        except PlanStale:
+            left -= 1
+            if not left:
+                raise
+            _notice(session, "others changed the state meanwhile: planning again")
+
+
+def _notice(session: Session, message: str) -> None:
+    if session.json:
+        JsonStream(session.terminal.text).event(Notice(message=message))
+    else:
+        session.terminal.note(f"\n{message}\n")
+
+
 def carry_out(session: Session, options: Options, planned: Planned, *, yes: bool, verb: str = "apply") -> int:
-    """Show, ask, apply, report; the exit code. ``verb``: apply, destroy, refresh, rollback, import."""
+    """Show, ask, apply, report; the exit code. PlanStale when the state has moved since."""
     show_plan(session, planned)
     question = {
         "destroy": "Do you really want to destroy all of this? There is no undo.",

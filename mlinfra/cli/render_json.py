@@ -10,6 +10,7 @@ from typing import Any
 from mlinfra.cli.render_values import masked
 from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift
 from mlinfra.model.diagnostic import Diagnostic, Span
+from mlinfra.model.own_files import PLAN_MARK
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
@@ -48,6 +49,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     """The whole plan, for policies and other tools."""
     counts = plan.counts()
     return {
+        "document": PLAN_MARK,
         "format_version": FORMAT_VERSION,
         "project": plan.project,
         "environment": plan.environment,

@@ -13,6 +13,7 @@ component's own address.
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -72,3 +73,16 @@ def matches(pattern: str, address: str) -> bool:
     if address == pattern:
         return True
     return address.startswith(pattern) and address[len(pattern)] in ".["
+
+
+def follow(address: str, moved: Iterable[tuple[str, str]], declared: Container[str]) -> str:
+    """Where ``moved`` (from, to) leads ``address``, through one move after the other. What belongs to a declared component has
+    arrived: ``a`` → ``a["x"]`` does not move ``a["x"]`` on."""
+    left = list(moved)
+    while component_of(address) not in declared:
+        step = next(((source, to) for source, to in left if matches(source, address)), None)
+        if step is None:
+            break
+        left.remove(step)
+        address = step[1] + address[len(step[0]) :]
+    return address

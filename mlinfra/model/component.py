@@ -35,6 +35,7 @@ class Component:
     """One component after resolve: variables, environment, modules and for_each are gone; Refs name other components.
 
     ``name``        its full address (``module.rag.vectors``, ``item["a"]``)
+    ``named``       the address that its physical names are made from; ``""``: its own. Another one when it has moved
     ``kind``        portable (``bucket``) or native (``docker.network``)
     ``target``      provider instance: ``local``, ``aws``, ``aws.eu``
     ``properties``  the kind's own fields, frozen; may hold Ref, Expr and Secret
@@ -46,6 +47,7 @@ class Component:
     kind: str
     name: str
     target: str
+    named: str = ""
     properties: Map = EMPTY
     lifecycle: Lifecycle = DEFAULT_LIFECYCLE
     depends_on: tuple[str, ...] = ()

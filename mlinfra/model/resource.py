@@ -14,7 +14,7 @@ class Resource:
     """One native resource that should exist.
 
     ``provider``   the provider instance that owns it (``local``, ``aws.eu``, ``milvus``)
-    ``component``  address of the component it was lowered from; ``kind`` that component's kind
+    ``component``  address of the component it was lowered from; ``kind`` that component's kind; ``named`` as in Component
     ``settles_after``  addresses: this resource changes only after everything that depends on those has changed too
                    (an alias that must not move before the new collection is filled)
     ``existing``   an id: only looked up, never created, changed or deleted
@@ -28,6 +28,7 @@ class Resource:
     lifecycle: Lifecycle = DEFAULT_LIFECYCLE
     component: str = ""
     kind: str = ""
+    named: str = ""
     settles_after: tuple[str, ...] = ()
     existing: str | None = None
     span: Span | None = field(default=None, compare=False)
@@ -43,6 +44,7 @@ class ResourceState:
     ``tainted``       half-made: the next apply replaces it
     ``deposed``       ``""`` for the current object, else the key of one that waits for deletion
     ``version``       counts the writes to this object; a saved plan that saw another number is stale
+    ``named``         the address that its physical name was made from, where that is not its component's: it has moved since
     ``replace_when``  the values of ``lifecycle.replace_when`` at the last apply
     """
 
@@ -60,6 +62,7 @@ class ResourceState:
     create_first: bool = False
     component: str = ""
     kind: str = ""
+    named: str = ""
     version: int = 1
     replace_when: tuple[object, ...] = ()
     existing: bool = False

@@ -181,6 +181,17 @@ def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
         yield path, value
 
 
+def put(tree: Value, path: Path, value: Value) -> Value:
+    """The tree with ``value`` at ``path``; missing maps on the way are made."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(tree, tuple) and isinstance(step, int):
+        return (*tree[:step], put(tree[step], rest, value), *tree[step + 1 :])
+    inside = tree if isinstance(tree, Map) else EMPTY
+    return Map({**inside, str(step): put(inside.get(str(step)), rest, value)})
+
+
 def references(value: Value) -> Iterator[Ref]:
     """Every reference in the tree, those inside expressions included; may repeat."""
     kind = type(value)

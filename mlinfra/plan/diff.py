@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mlinfra.model.change import Action, AttributeChange, Change
@@ -10,7 +10,7 @@ from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, is_known, path_text
 from mlinfra.resolve.cel import substitute
-from mlinfra.state.compare import differences, ignored
+from mlinfra.state.compare import differences, keep_ignored
 from mlinfra.state.sealing import Sealer
 
 Lookup = Callable[[Ref], Value]
@@ -48,20 +48,15 @@ def decide(
         return Decision(change, after)
     reason = replace_reason or _replacement_reason(resource, prior, triggers, sealer)
     ignore = resource.lifecycle.ignore_changes
-    if ignore:
-        wanted = Map({k: prior.attributes.get(k, v) if ignored((k,), ignore) else v for k, v in wanted.items()})
     same_type = prior.type == resource.type
-    found: tuple[AttributeChange, ...] = ()
-    inputs_changed: tuple[AttributeChange, ...] = ()
-    if same_type:
-        predicted = schema.predict(wanted) if schema.predict else {}
-        inputs_changed = differences(schema, prior.attributes, wanted, sealer, inputs_before=prior.inputs, ignore=ignore)
-        found = inputs_changed
-        if predicted:
-            extra = {k: v for k, v in predicted.items() if k not in wanted}
-            found = (*found, *differences(schema, prior.attributes, extra, sealer, ignore=ignore))
+    asked, wanted = wanted, keep_ignored(schema, wanted, prior.attributes, ignore)
+    found, predicted = _found(schema, prior, wanted, sealer, ignore) if same_type else ((), {})
     forced = [a for a in found if a.forces_replacement]
     if reason or forced:
+        # the successor is made as the spec says: there is nothing of it yet that could be left alone
+        if ignore and same_type:
+            found, _ = _found(schema, prior, asked, sealer, ())
+        wanted = asked
         after = _created(schema, wanted)
         first = resource.lifecycle.create_first
         change = _change(
@@ -79,7 +74,7 @@ def decide(
     after = _updated(schema, prior, wanted, predicted, forget=runs)
     change = _change(
         resource, Action.UPDATE, before=prior.attributes, after=after, attributes=found, runs=runs,
-        reason=_run_reason(inputs_changed or found) if runs else "",
+        reason=_run_reason(tuple(a for a in found if a.path[0] not in predicted) or found) if runs else "",
         may_be_noop=all(not is_known(a.after) for a in found),
     )  # fmt: skip
     return Decision(change, after)
@@ -89,6 +84,15 @@ def fits_beside(change: Change, schema: Schema) -> bool:
     """Whether the old object and the new one can stand side by side: what is named by an attribute needs two names."""
     before, after = change.before or Map(), change.after or Map()
     return not schema.named_by or before.get(schema.named_by) != after.get(schema.named_by)
+
+
+def _found(
+    schema: Schema, prior: ResourceState, wanted: Map, sealer: Sealer, ignore: tuple[str, ...]
+) -> tuple[tuple[AttributeChange, ...], dict[str, Value]]:
+    """What differs from the record, inputs first, and what the schema predicts beside the inputs."""
+    predicted = {k: v for k, v in schema.predict(wanted).items() if k not in wanted} if schema.predict else {}
+    found = differences(schema, prior.attributes, wanted, sealer, inputs_before=prior.inputs, ignore=ignore)
+    return (*found, *differences(schema, prior.attributes, predicted, sealer, ignore=ignore)), predicted
 
 
 def _replacement_reason(resource: Resource, prior: ResourceState, triggers: Value, sealer: Sealer) -> str:
@@ -112,7 +116,7 @@ def _created(schema: Schema, wanted: Map) -> Map:
     return Map(values)
 
 
-def _updated(schema: Schema, prior: ResourceState, wanted: Map, predicted: object, *, forget: bool) -> Map:
+def _updated(schema: Schema, prior: ResourceState, wanted: Map, predicted: Mapping[str, Value], *, forget: bool) -> Map:
     """Attributes after an update: computed ones keep their value, unless the update runs the user's code."""
     values: dict[str, Value] = {k: v for k, v in prior.attributes.items() if k not in prior.inputs or k in wanted}
     if forget:
@@ -120,8 +124,7 @@ def _updated(schema: Schema, prior: ResourceState, wanted: Map, predicted: objec
         if schema.keeps:
             values.update(schema.keeps(prior.attributes, wanted))
     values.update(wanted)
-    if isinstance(predicted, dict):
-        values.update({k: v for k, v in predicted.items() if k not in wanted})
+    values.update(predicted)
     return Map(values)
 
 

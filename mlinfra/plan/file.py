@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +19,7 @@ from mlinfra.model.change import Action, AttributeChange, Change, Drift, Risk, R
 from mlinfra.model.component import Lifecycle
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
+from mlinfra.model.own_files import PLAN_MARK
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.values import EMPTY, Map, Secret
@@ -68,7 +71,10 @@ def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
     header = {"format": FORMAT, "mlinfra": __version__, "sha256": hashlib.sha256(body.encode()).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    path.write_bytes(gzip.compress((json.dumps(header) + "\n" + body).encode(), mtime=0))
+    packed = io.BytesIO()
+    with gzip.GzipFile(PLAN_MARK, "wb", fileobj=packed, mtime=0) as file:
+        file.write((json.dumps(header) + "\n" + body).encode())
+    path.write_bytes(packed.getvalue())
 
 
 def read_plan(path: Path) -> PlanFile:
@@ -79,7 +85,7 @@ def read_plan(path: Path) -> PlanFile:
         written_by = header["format"]
     except FileNotFoundError:
         raise _error("plan.no_file", f"there is no plan file {path}", "make one with: mlinfra plan --out FILE") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error):
         raise _error("plan.not_a_plan", f"{path} is no plan file", "make one with: mlinfra plan --out FILE") from None
     if written_by != FORMAT:
         raise _error(

@@ -19,6 +19,7 @@ from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, Secret, SecretDigest,
 from mlinfra.plan.diff import decide, fits_beside
 from mlinfra.plan.guard import refuse_protected
 from mlinfra.plan.lookups import adopt
+from mlinfra.plan.moves import move
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
 from mlinfra.plan.steps import make_steps, settle_create_first
@@ -66,7 +67,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     """The plan for ``request`` over what is ``recorded``. PlanError or SpecError with everything that stands in its way."""
     edges = dependencies(request.resources)
     addresses = ordered_or_refused(request.resources, edges)
-    recorded, moves = _move(recorded, request)
+    recorded, moves = move(recorded, request.moved, {r.component for r in request.resources.values()})
     seen = await _refresh(request, recorded, connections, sealer, sink)
     state = seen.state
     selected = _selection(request, addresses, edges, state)
@@ -126,36 +127,6 @@ async def _refresh(request: Request, state: State, connections: Connections, sea
         return await refresh(state, connections, sealer, sink)
     only = frozenset(key for key in state.resources if key[0] in request.uncertain)
     return await refresh(state, connections, sealer, sink, only=only)
-
-
-def _move(state: State, request: Request) -> tuple[State, tuple[tuple[str, str], ...]]:
-    """Apply the ``moved`` blocks (a component's natives move with it). PlanError where the new place is taken."""
-    from mlinfra.state.entries import Ledger, Rename
-
-    if not request.moved:
-        return state, ()
-    current = state.current()
-    moves: dict[str, str] = {}
-    for source, to in request.moved:
-        for address in current:
-            if address == source or address.startswith((source + ".", source + "[")):
-                target = to + address[len(source) :]
-                if target in current and target not in moves:
-                    if address in request.resources:
-                        continue  # both blocks stand in the spec: nothing has moved
-                    raise PlanError(
-                        Diagnostic(
-                            code="plan.move_taken",
-                            message=f"{address} cannot move to {target}: that address is taken",
-                            hint="remove the moved block, or the resource that stands there",
-                        )
-                    )
-                moves[address] = target
-    if not moves:
-        return state, ()
-    ledger = Ledger(state)
-    ledger.apply(Rename(moves=Map(moves)))
-    return replace(ledger.freeze(), serial=state.serial), tuple(moves.items())
 
 
 def _selection(request: Request, addresses: Sequence[str], edges: Mapping[str, Sequence[str]], state: State) -> set[str] | None:

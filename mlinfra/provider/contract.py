@@ -161,6 +161,12 @@ class LoweringContext:
     def address(self) -> str:
         return self.component.name
 
+    @property
+    def named(self) -> str:
+        """The address that physical names are made from: that at which the component was first made. An object that moves in
+        the spec keeps its name, and so stays the same object."""
+        return self.component.named or self.component.name
+
     def digest(self, path: str, mode: str = "data") -> FileDigest:
         """The digest of a local path; a LoweringError when the engine has none (the path was not known at plan time)."""
         found = self.digests.get((path, mode))
@@ -198,6 +204,7 @@ class LoweringContext:
             lifecycle=c.lifecycle,
             component=c.name,
             kind=c.kind,
+            named=c.named,
             settles_after=settles_after,
             existing=c.existing if not role else None,
             span=c.span,

@@ -2,7 +2,9 @@
 
 Mode ``data`` takes every byte. Mode ``code`` takes what a program needs: ``.gitignore`` and ``.mlinfraignore`` (of the
 spec's folder and below) are honoured, and hidden folders, caches, environments, build leftovers and the ``excluded`` paths
-are left out. The folder ``.mlinfra`` of the spec is ours and never counts.
+are left out; so is what mlinfra itself writes: saved plans (known by PLAN_MARK), its debug log, and the file that its own output goes
+to. Otherwise saving a plan beside the code would change the code that it was made for. The folder ``.mlinfra`` of the spec is ours
+and never counts.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from mlinfra.model.own_files import DEBUG_LOG, PLAN_MARK
 from mlinfra.provider.contract import FileDigest
 
 Mode = Literal["data", "code"]
 
+_HEAD = 64
 IGNORE_FILES = (".gitignore", ".mlinfraignore")
 _CACHES = frozenset({"__pycache__", "node_modules", "venv"})
 _CACHE_SUFFIXES = (".egg-info", ".pyc", ".pyo")
@@ -94,7 +98,8 @@ def _walk(
                 if real not in above:
                     yield from _walk(path, name + "/", mode, left_out, rules, above | {real})
             elif entry.is_file():
-                yield SelectedFile(name, path)
+                if mode == "data" or not _is_ours(path):
+                    yield SelectedFile(name, path)
             elif entry.is_symlink() and mode == "data":
                 raise FileNotFoundError(2, "a link points to nothing", str(path))
 
@@ -102,7 +107,19 @@ def _walk(
 def _is_leftover(name: str, is_folder: bool) -> bool:
     if is_folder:
         return name.startswith(".") or name in _CACHES or name.endswith(_CACHE_SUFFIXES)
-    return name in IGNORE_FILES or name.endswith(_CACHE_SUFFIXES)
+    return name in IGNORE_FILES or name == DEBUG_LOG or name.endswith(_CACHE_SUFFIXES)
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return PLAN_MARK.encode() in handle.read(_HEAD) or any(_is_same_file(handle.fileno(), stream) for stream in (1, 2))
+
+
+def _is_same_file(one: int, other: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(one), os.fstat(other))
+    except OSError:  # the stream is closed
+        return False
 
 
 @dataclass(frozen=True, slots=True)

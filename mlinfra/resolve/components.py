@@ -15,12 +15,12 @@ from mlinfra.kinds.base import Kind
 from mlinfra.model.address import in_module, parse_address
 from mlinfra.model.component import DEFAULT_LIFECYCLE, Component, Lifecycle
 from mlinfra.model.diagnostic import Span
-from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, Value
+from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, Value, put
 from mlinfra.resolve.instances import Key
 from mlinfra.resolve.problems import At
 from mlinfra.resolve.scope import Scope
 from mlinfra.spec.document import ResourceBlock
-from mlinfra.spec.kind_errors import diagnostics
+from mlinfra.spec.every_problem import every_problem
 from mlinfra.spec.positions import Spans, YamlMap, find_span
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.words import describe
@@ -106,26 +106,15 @@ def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans:
     try:
         model: Kind = catalog.kind(kind_name).model_validate(properties)
     except ValidationError as error:
-        for problem in diagnostics(kind_name, error, address, spans):
+        for problem in every_problem(kind_name, error, address, properties, spans):
             scope.world.problems.note(problem)
         return properties
     if scope.module:
         for local in model.local_paths():
             if not FilePath(local.path).is_absolute():
                 moved = os.path.relpath(scope.spec.root / local.path, scope.world.root)
-                properties = _put(properties, local.field, moved)
+                properties = put(properties, local.field, moved)
     return properties
-
-
-def _put(tree: Value, path: Path, value: Value) -> Value:
-    """The tree with ``value`` at ``path``; missing maps on the way are made."""
-    if not path:
-        return value
-    step, rest = path[0], path[1:]
-    if isinstance(tree, tuple) and isinstance(step, int):
-        return (*tree[:step], _put(tree[step], rest, value), *tree[step + 1 :])
-    inside = tree if isinstance(tree, Map) else EMPTY
-    return Map({**inside, str(step): _put(inside.get(str(step)), rest, value)})
 
 
 def _text(scope: Scope, block: ResourceBlock, key: str, written: Any, each: Map | None) -> str | None:

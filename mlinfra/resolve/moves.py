@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlinfra.model.address import component_of, in_module, matches, parse_address
+from mlinfra.model.address import component_of, follow, in_module, matches, parse_address
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.values import UNKNOWN, Secret, is_known
 from mlinfra.resolve.components import scopes
@@ -17,6 +17,7 @@ def moved(root: Scope, declared: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """(from, to) in the order written; a module's own inside each of its instances."""
     names = tuple(declared)
     found: dict[str, str] = {}
+    written: dict[str, tuple[Scope, Span | None]] = {}
     for scope in scopes(root):
         for move in scope.spec.moved:
             if not (
@@ -31,12 +32,17 @@ def moved(root: Scope, declared: Iterable[str]) -> tuple[tuple[str, str], ...]:
                 problem = f"moved: {source} is moved twice, to {found[source]} and to {to}"
             elif _is_declared(source, names):
                 problem, hint = f"moved: {source} is still declared", "rename its block, or take this entry out"
-            elif not _is_declared(to, names) and not any(matches(to, name) for name in names):
-                problem, hint = f"moved: there is no {to}", did_you_mean(to, names, allowed="resources")
             if problem:
                 scope.world.problems.add("spec.bad_move", problem, move.span, hint)
             else:
                 found[source] = to
+                written[source] = (scope, move.span)
+    for source, to in found.items():
+        end = follow(to, found.items(), frozenset(names))
+        if not _is_declared(end, names) and not any(matches(end, name) for name in names):
+            scope, span = written[source]
+            hint = did_you_mean(end, names, allowed="resources")
+            scope.world.problems.add("spec.bad_move", f"moved: there is no {end}", span, hint)
     return tuple(found.items())
 
 

@@ -12,7 +12,7 @@ from mlinfra.resolve.resolved import Inputs, Resolved
 from mlinfra.resolve.scope import Scope
 from mlinfra.resolve.variables import given_values
 from mlinfra.resolve.world import OutputsOf, World
-from mlinfra.spec.document import Spec
+from mlinfra.spec.document import EnvironmentBlock, Spec
 
 DEFAULT_TARGET = "local"
 
@@ -33,12 +33,8 @@ def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) 
     """As much as can be resolved, and what is wrong with the rest: ``Resolved.broken`` names the components concerned.
 
     SpecError only when nothing can be said: the environment does not exist."""
-    chosen = environment.choose(spec, inputs)
-    problems = Problems(spec.files)
-    world = World(spec, problems, outputs_of)
-    world.environment = chosen.name if chosen else ""
-    root = Scope(world, spec)
-    root.given = given_values(spec, chosen, inputs, root.names, problems)
+    world, root, chosen = _begin(spec, inputs, outputs_of)
+    problems = world.problems
     for scope in scopes(root):
         scope.force()
     target = (chosen.target if chosen else None) or DEFAULT_TARGET
@@ -68,6 +64,26 @@ def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) 
         broken=built.broken | circular,
     )
     return resolved, problems.found
+
+
+def head(spec: Spec, inputs: Inputs) -> Resolved:
+    """Project, environment and state of a spec, and nothing else: a broken resource or a variable without a value does not hide
+    what is recorded. SpecError when these few cannot be worked out."""
+    world, root, chosen = _begin(spec, inputs, None)
+    state = environment.state(root, chosen)
+    if world.problems.found:
+        raise SpecError(world.problems.found)
+    return Resolved(spec=spec, project=spec.project, environment=world.environment, state=state)
+
+
+def _begin(spec: Spec, inputs: Inputs, outputs_of: OutputsOf | None) -> tuple[World, Scope, EnvironmentBlock | None]:
+    """The root's scope, in the chosen environment, with the values that its variables are given."""
+    chosen = environment.choose(spec, inputs)
+    world = World(spec, Problems(spec.files), outputs_of)
+    world.environment = chosen.name if chosen else ""
+    root = Scope(world, spec)
+    root.given = given_values(spec, chosen, inputs, root.names, world.problems)
+    return world, root, chosen
 
 
 def _holds_secret(value: Value) -> bool:

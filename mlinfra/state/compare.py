@@ -9,7 +9,7 @@ from typing import Any
 
 from mlinfra.model.change import MISSING, AttributeChange
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import UNKNOWN, Map, Path, Secret, SecretDigest, Value, is_known, path_text, thaw
+from mlinfra.model.values import UNKNOWN, Map, Path, Secret, SecretDigest, Value, is_known, leaves, path_text, thaw
 from mlinfra.state.sealing import Sealer
 
 _FREE = Attribute()
@@ -57,6 +57,31 @@ def ignored(path: Path, ignore: tuple[str, ...]) -> bool:
     """Whether ``lifecycle.ignore_changes`` names this path or something above it."""
     text = path_text(path)
     return any(text == name or text.startswith((name + ".", name + "[")) for name in ignore)
+
+
+def keep_ignored(schema: Schema, wanted: Map, recorded: Map, ignore: tuple[str, ...]) -> Map:
+    """``wanted`` with what ``ignore`` names as it is recorded, at any depth: an update leaves it alone, whatever else it changes.
+    An ignored attribute that the spec gives no more stays too."""
+    if not ignore:
+        return wanted
+    stay = [n for n in recorded if ignored((n,), ignore) and not schema.attributes.get(n, _FREE).computed]
+    names = dict.fromkeys([*wanted, *stay])
+    kept = {n: _kept((n,), recorded.get(n, MISSING), wanted.get(n, MISSING), ignore) for n in names}
+    return Map({n: v for n, v in kept.items() if v is not MISSING})
+
+
+def _kept(path: Path, have: Any, want: Any, ignore: tuple[str, ...]) -> Any:
+    if ignored(path, ignore):
+        # the value of a recorded secret is not kept: the spec's has to do, should the provider need it
+        secret = have is not MISSING and want is not MISSING and any(isinstance(leaf, SecretDigest) for _, leaf in leaves(have))
+        return want if secret else have
+    if isinstance(have, Mapping) and isinstance(want, Mapping):
+        names = [*want, *(n for n in have if n not in want and ignored((*path, n), ignore))]
+        kept = {n: _kept((*path, n), have.get(n, MISSING), want.get(n, MISSING), ignore) for n in names}
+        return Map({n: v for n, v in kept.items() if v is not MISSING})
+    if isinstance(have, tuple) and isinstance(want, tuple):
+        return tuple([_kept((*path, i), have[i], w, ignore) if i < len(have) else w for i, w in enumerate(want)])
+    return want
 
 
 def cloak(observed: Value, pattern: Value) -> Value:

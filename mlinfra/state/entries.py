@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from mlinfra.model.address import component_of
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import EMPTY, Map
@@ -143,13 +144,13 @@ class Ledger:
     def _rename(self, moves: Map) -> None:
         renamed: dict[tuple[str, str], ResourceState] = {}
         for r in self.resources.values():
-            address = moves.get(r.address, r.address)
-            dependencies = tuple([moves.get(d, d) for d in r.dependencies])
-            if address != r.address or dependencies != r.dependencies:
-                version = r.version + (address != r.address)
-                r = replace(r, address=address, dependencies=dependencies, version=version)
+            r = _renamed(r, moves)
             renamed[r.key] = r
         self.resources = renamed
+        self.intents = {
+            op: replace(i, address=moves.get(i.address, i.address), resource=_renamed(i.resource, moves))
+            for op, i in self.intents.items()
+        }
 
     def freeze(self) -> State:
         """The state as it stands now."""
@@ -160,3 +161,15 @@ class Ledger:
             outputs=self.outputs,
             sensitive_outputs=self.sensitive_outputs,
         )
+
+
+def _renamed(r: ResourceState, moves: Map) -> ResourceState:
+    """``r`` at its new address, if it has one; its name in the world stays that of the address where it was made."""
+    dependencies = tuple([moves.get(d, d) for d in r.dependencies])
+    address = moves.get(r.address)
+    if address is None:
+        return r if dependencies == r.dependencies else replace(r, dependencies=dependencies)
+    component = component_of(address)
+    made_as = r.named or r.component or component_of(r.address)
+    named = "" if made_as == component else made_as
+    return replace(r, address=address, component=component, named=named, dependencies=dependencies, version=r.version + 1)

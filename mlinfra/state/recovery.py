@@ -72,7 +72,7 @@ async def _find(op: str, intent: Intent, connections: Connections, sealer: Seale
     if not isinstance(kind, Finds):
         raise Failure(
             f"{r.type} offers no way to find it",
-            hint=f"look for it yourself; if it exists: mlinfra import {r.address} ID; if not: mlinfra state rm {r.address}",
+            hint=f"look for it yourself; then mlinfra state rm {r.address}, and if it exists: mlinfra import {r.address} ID",
         )
     desired = Desired(address=r.address, type=r.type, attributes=r.attributes)
     found = await call(lambda: kind.find(bound.client, desired, op), bound.limiter, provider=r.provider)

@@ -72,6 +72,41 @@ def test_an_ignored_attribute_is_left_as_somebody_set_it(tmp_path: Path) -> None
     assert lab.cloud.named("a").attributes["value"] == 5  # type: ignore[union-attr]
 
 
+def test_an_ignored_path_inside_a_value_is_left_alone_while_the_rest_changes(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    ignoring = Lifecycle(ignore_changes=("value.size",))
+    lab.run(thing("a", value={"size": 1, "colour": "red"}, lifecycle=ignoring))
+    assert not lab.plan(thing("a", value={"size": 2, "colour": "red"}, lifecycle=ignoring)).plan.steps
+    lab.run(thing("a", value={"size": 2, "colour": "blue"}, lifecycle=ignoring))
+    assert lab.cloud.named("a").attributes["value"] == {"size": 1, "colour": "blue"}  # type: ignore[union-attr]
+
+
+def test_what_is_predicted_from_an_ignored_value_does_not_change_either(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    ignoring = Lifecycle(ignore_changes=("input",))
+    lab.run(thing("a", type="local.data", input=1, lifecycle=ignoring))
+    assert not lab.plan(thing("a", type="local.data", input=2, lifecycle=ignoring)).plan.steps
+
+
+def test_an_ignored_attribute_stays_when_its_line_is_taken_out_of_the_spec(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    ignoring = Lifecycle(ignore_changes=("value",))
+    lab.run(thing("a", value=1, tags=["x"], lifecycle=ignoring))
+    for tags in (["y"], ["z"]):
+        lab.run(thing("a", tags=tags, lifecycle=ignoring))
+        assert lab.cloud.named("a").attributes["value"] == 1  # type: ignore[union-attr]
+
+
+def test_a_successor_is_made_as_the_spec_says_ignored_attributes_too(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    ignoring = Lifecycle(ignore_changes=("value",))
+    lab.run(thing("a", value=1, lifecycle=ignoring))
+    made = lab.plan(thing("a", value=2, lifecycle=ignoring), replace=("a",))
+    assert made.plan.changes[0].after["value"] == 2  # type: ignore[index]
+    lab.apply(made)
+    assert lab.cloud.named("a").attributes["value"] == 2  # type: ignore[union-attr]
+
+
 def test_without_refresh_the_record_is_believed(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.run(thing("a", value=1))

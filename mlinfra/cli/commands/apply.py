@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlinfra.cli.approval import need_approval
-from mlinfra.cli.carry_out import carry_out, make_plan
+from mlinfra.cli.carry_out import carry_out, plan_and_carry_out
 from mlinfra.cli.session import Session, apply_options, common, engine_options
 
 
@@ -34,7 +34,7 @@ def command(
     if planfile is not None:
         refused = [n for n, given in (("--destroy", destroy), ("--refresh-only", refresh_only)) if given]
         refused += [n for n, given in (("--target", session.targets), ("--exclude", session.excludes)) if given]
-        refused += [n for n, given in (("--replace", engine["replace"]), ("--var", session.variables)) if given]
+        refused += ["--replace"] if engine["replace"] else []
         if refused:
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
         options = session.options(**engine)
@@ -42,6 +42,5 @@ def command(
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
     options = session.options(mode=mode, refresh=not no_refresh, **engine)
-    planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     verb = {"normal": "apply", "refresh_only": "refresh"}.get(mode, mode)
-    return carry_out(session, options, planned, yes=yes, verb=verb)
+    return plan_and_carry_out(session, options, lambda sink: workflow.plan(options, sink), yes=yes, verb=verb)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mlinfra.cli.approval import need_approval
-from mlinfra.cli.carry_out import carry_out, make_plan
+from mlinfra.cli.carry_out import plan_and_carry_out
 from mlinfra.cli.session import Session, apply_options, common, engine_options
 
 
@@ -21,5 +21,4 @@ def command(session: Session, yes: bool, no_refresh: bool, **engine: Any) -> int
 
     need_approval(yes=yes, json=session.json, what="destroy")
     options = session.options(mode="destroy", refresh=not no_refresh, **engine)
-    planned = make_plan(session, lambda sink: workflow.plan(options, sink))
-    return carry_out(session, options, planned, yes=yes, verb="destroy")
+    return plan_and_carry_out(session, options, lambda sink: workflow.plan(options, sink), yes=yes, verb="destroy")

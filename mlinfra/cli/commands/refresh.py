@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mlinfra.cli.carry_out import make_plan, perform, report, show_plan
+from mlinfra.cli.carry_out import plan_and_carry_out
 from mlinfra.cli.session import Session, common, lock_timeout
 
 
@@ -18,6 +18,4 @@ def command(session: Session, **engine: Any) -> int:
     from mlinfra import workflow
 
     options = session.options(mode="refresh_only", **engine)
-    planned = make_plan(session, lambda sink: workflow.plan(options, sink))
-    show_plan(session, planned)
-    return report(session, perform(session, options, planned), verb="refresh")
+    return plan_and_carry_out(session, options, lambda sink: workflow.plan(options, sink), yes=True, verb="refresh")

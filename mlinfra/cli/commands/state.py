@@ -73,7 +73,9 @@ def move(session: Session, source: str, to: str) -> int:
     """Record what stands at SOURCE under the address TO. Better is a `moved` block, which everybody's state follows."""
     from mlinfra import upkeep
 
-    upkeep.state_move(session.options(), source, to)
+    moves = upkeep.state_move(session.options(), source, to)
+    if session.json:
+        return session.data({"moved": moves})
     session.line(f"Moved {source} to {to}.")
     return 0
 
@@ -85,7 +87,10 @@ def remove(session: Session, addresses: tuple[str, ...]) -> int:
     """Forget what stands at ADDRESSES. The things themselves stay as they are, and are mlinfra's no more."""
     from mlinfra import upkeep
 
-    for address in upkeep.state_remove(session.options(), addresses):
+    forgotten = upkeep.state_remove(session.options(), addresses)
+    if session.json:
+        return session.data({"forgotten": forgotten})
+    for address in forgotten:
         session.line(f"Forgot {address}.")
     return 0
 
@@ -108,5 +113,7 @@ def unlock(session: Session, lock_id: str) -> int:
     from mlinfra import upkeep
 
     holder = upkeep.unlock(session.options(), lock_id)
+    if session.json:
+        return session.data({"unlocked": lock_id, "holder": holder})
     session.line(f"The lock is gone; it was held by {holder}.")
     return 0

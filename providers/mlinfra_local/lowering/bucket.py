@@ -10,7 +10,7 @@ from mlinfra.provider.naming import physical_name
 
 def lower(spec: Bucket, context: LoweringContext) -> Lowered:
     """One ``local.bucket``, named after its address unless the spec names it."""
-    name = spec.name or physical_name("", "", context.address)
+    name = spec.name or physical_name("", "", context.named)
     resource = context.resource(
         "local.bucket", {"name": name, "versioning": spec.versioning, "force_destroy": spec.force_destroy}
     )

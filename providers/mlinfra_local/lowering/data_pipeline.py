@@ -25,7 +25,7 @@ def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
     resource = context.resource(
         "local.pipeline",
         {
-            "name": physical_name("", "", context.address),
+            "name": physical_name("", "", context.named),
             "code": {"path": code, "digest": context.digest(code, "code").digest},
             "steps": {name: _step(step, spec, context) for name, step in spec.steps.items()},
             "requirements": _requirements(spec, context),

@@ -25,7 +25,7 @@ def lower(spec: Dataset, context: LoweringContext) -> Lowered:
         "local.dataset",
         {
             "bucket": lookup(spec.bucket, ("name",)),
-            "name": spec.name or physical_name("", "", context.address),
+            "name": spec.name or physical_name("", "", context.named),
             "source": path,
             "version": found.digest,
             "size": found.size,

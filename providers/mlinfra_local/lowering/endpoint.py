@@ -27,7 +27,7 @@ def lower(spec: Endpoint, context: LoweringContext) -> Lowered:
     resource = context.resource(
         "local.endpoint",
         {
-            "name": spec.name or physical_name("", "", context.address),
+            "name": spec.name or physical_name("", "", context.named),
             "variants": Map(variants),
             "sticky": spec.sticky.header if spec.sticky else "",
             "health": Map(path=spec.health.path, timeout=spec.health.timeout),

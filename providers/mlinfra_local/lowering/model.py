@@ -16,7 +16,7 @@ from mlinfra.provider.naming import physical_name
 def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
     """``local.model``, a ``local.model_version`` for each version, one ``local.model_aliases`` when there are aliases."""
     registry = lookup(spec.registry, ("id",))
-    name = spec.name or physical_name("", "", context.address)
+    name = spec.name or physical_name("", "", context.named)
     model = context.resource(
         "local.model",
         {"registry": registry, "name": name, "description": context.component.description, "tags": context.component.tags},

@@ -13,7 +13,7 @@ def lower(spec: ModelRegistry, context: LoweringContext) -> Lowered:
     resource = context.resource(
         "local.registry",
         {
-            "name": spec.name or physical_name("", "", context.address),
+            "name": spec.name or physical_name("", "", context.named),
             "description": context.component.description or None,
             "ui": spec.ui,
             "port": spec.port,

@@ -14,7 +14,7 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     resource = context.resource(
         "local.cluster",
         {
-            "name": spec.name or physical_name("", "", context.address),
+            "name": spec.name or physical_name("", "", context.named),
             "engine": spec.engine,
             "resources": _plain(spec.resources),
             "nodes": _plain(spec.nodes),

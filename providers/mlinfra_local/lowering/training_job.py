@@ -23,7 +23,7 @@ def lower(spec: TrainingJob, context: LoweringContext) -> Lowered:
     resource = context.resource(
         "local.job",
         {
-            "name": spec.name or physical_name("", "", context.address),
+            "name": spec.name or physical_name("", "", context.named),
             "cluster": None if spec.cluster is None else lookup(spec.cluster, ("name",)),
             "code": _digested(spec.code, "code", context),
             "run": spec.run,

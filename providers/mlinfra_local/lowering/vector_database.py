@@ -18,7 +18,7 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
             path=("token",),
             hint="leave token out where the target is local, for instance with ${env == 'dev' ? null : vars.token}",
         )
-    name = physical_name("", "", context.address)
+    name = physical_name("", "", context.named)
     resource = context.resource("local.milvus", {"name": name, "database": spec.database})
     return Lowered(
         resources=(resource,),

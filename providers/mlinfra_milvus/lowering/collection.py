@@ -27,7 +27,7 @@ def lower(spec: Collection, context: LoweringContext) -> Lowered:
     server = spec.database
     if server.get("engine") == "milvus-lite":
         _refuse(context, lacks(tree))
-    base = spec.name or physical_name("", "", context.address, separator="_", allowed="a-z0-9_", limit=200)
+    base = spec.name or physical_name("", "", context.named, separator="_", allowed="a-z0-9_", limit=200)
     generation = _generation(spec, tree, context)
     name = f"{base}_{generation}" if generation else base
     where = {"uri": server.get("uri"), "database": server.get("database") or "default", "token": server.get("token")}

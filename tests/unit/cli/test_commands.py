@@ -114,6 +114,24 @@ def test_apply_asks_and_only_yes_is_yes(stack: Stack, answer: Callable[[str], No
     assert "Apply complete!" in stack("apply")
 
 
+def test_what_others_changed_meanwhile_is_planned_and_asked_anew(applied: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Keyboard(io.StringIO):
+        asked = 0
+
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, size: int | None = -1) -> str:
+            self.asked += 1
+            if self.asked == 1:
+                assert run(["apply", "--yes", "--var", "n=5", "-C", str(applied.folder)]) == 0
+            return "yes\n"
+
+    monkeypatch.setattr("sys.stdin", Keyboard())
+    _, out, err = applied.both("apply", "--var", "n=2")
+    assert "planning again" in err and "~ input.n = 5 → 2" in out and out.count("Enter a value") == 2
+
+
 def test_a_saved_plan_is_performed_at_once_and_only_while_it_is_fresh(applied: Stack) -> None:
     file = applied.folder / "p.plan"
     assert f"mlinfra apply {file}" in applied("plan", "-var=n=2", f"-out={file}")
@@ -124,6 +142,36 @@ def test_a_saved_plan_is_performed_at_once_and_only_while_it_is_fresh(applied: S
     assert code == 5 and "error[plan.stale]" in err and "one" in err
     code, _, err = applied.both("apply", str(file), "--target", "one")
     assert code == 1 and "--target cannot change a saved plan" in err
+
+
+def test_a_saved_plan_takes_variables_only_as_it_was_made_with(applied: Stack) -> None:
+    file = str(applied.folder / "p.plan")
+    applied("plan", "--var=n=2", "--out", file)
+    code, _, err = applied.both("apply", file, "--var", "n=3")
+    assert code == 1 and "made with another value than --var n" in err
+    assert "1 changed" in applied("apply", file, "--var", "n=2", "--var", "key=s3cr3t")
+
+
+def test_a_damaged_plan_file_is_refused_in_words(applied: Stack) -> None:
+    file = applied.folder / "p.plan"
+    applied("plan", "--var=n=2", "--out", str(file))
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        code, _, err = applied.both("show", str(file))
+        assert code == 0 or ("error[plan." in err and "bug" not in err), err
+
+
+def test_what_is_recorded_can_be_looked_at_without_the_variables_of_the_spec(applied: Stack) -> None:
+    spec = applied.folder / "mlinfra.yaml"
+    spec.write_text(spec.read_text().replace("default: s3cr3t, ", "").replace("{n: ", "{oops: 1, n: "))
+    for words in (("output", "n"), ("state", "list"), ("show",), ("history",), ("state", "pull")):
+        assert applied(*words)
+
+
+def test_the_state_is_mended_with_an_answer_in_json(applied: Stack) -> None:
+    assert json.loads(applied("state", "mv", "one", "two", "--json")) == {"moved": {"one": "two"}}
+    assert json.loads(applied("state", "rm", "two", "raw", "--json")) == {"forgotten": ["two", "raw"]}
 
 
 def test_the_plan_can_be_written_as_json(stack: Stack) -> None:

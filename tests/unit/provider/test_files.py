@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from mlinfra.model.own_files import DEBUG_LOG, PLAN_MARK
+from mlinfra.model.plan import Plan
+from mlinfra.plan.file import PlanFile, write_plan
 from mlinfra.provider.files import digest, select
+from mlinfra.state.session import Location
+from mlinfra.state.store import LocalStore
 
 
 def write(base: Path, files: dict[str, str]) -> Path:
@@ -96,3 +103,18 @@ def test_missing_path_and_link_to_nothing_are_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="points to nothing"):
         select(tmp_path, "d", "data")
     assert names(tmp_path, "d", "code") == ["a"]
+
+
+def test_code_leaves_out_saved_plans_and_the_debug_log_wherever_they_lie(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "", DEBUG_LOG: "x", "plan.json": f'{{"document": "{PLAN_MARK}"}}'})
+    write_plan(tmp_path / "tfplan", PlanFile(plan=Plan()), Location(LocalStore(tmp_path / ".state"), "p/").sealer(create=True))
+    assert names(tmp_path) == ["a.py"]
+    assert {DEBUG_LOG, "plan.json", "tfplan"} <= set(names(tmp_path, mode="data"))
+
+
+def test_code_leaves_out_the_file_that_our_own_output_goes_to(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": ""})
+    program = "from pathlib import Path; from mlinfra.provider.files import select; print([f.name for f in select(Path(), '.', 'code')])"
+    with (tmp_path / "out.txt").open("w") as out:
+        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, stdout=out, check=True)
+    assert (tmp_path / "out.txt").read_text() == "['a.py']\n"
