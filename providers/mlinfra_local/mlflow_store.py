@@ -1,7 +1,7 @@
 """A model registry in one folder: MLflow's own SQLite store, the models beside it, no server.
 
     mlflow.db              MLflow's database; ``mlflow.set_registry_uri("sqlite:///…/mlflow.db")`` opens it
-    models/NAME/DIGEST12   the artifact of every version that mlinfra registered, and of some that are gone
+    models/NAME/DIGEST12   the artifact of every version that mlinfra registered, and of some that are gone; with a manifest beside
     artifacts/             what users' own runs log
     registry.json          which operation made it
 
@@ -17,7 +17,6 @@ import logging
 import os
 import shutil
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ from typing import Any
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Transient
 from mlinfra_local.client import discard
+from mlinfra_local.execution import store
+from mlinfra_local.execution.scratch import scratch
 
 TAG = "mlinfra:"
 """Tags that begin so are ours: op, project, env, address, digest, version."""
@@ -82,11 +83,21 @@ def write_marker(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def create(folder: Path) -> None:
-    """Make the database, with the default experiment's artifacts beside it. Harmless when it is there."""
-    with opened(folder):
+    """Make the database, with the default experiment's artifacts beside it. Nothing happens when it is there.
+
+    MLflow migrates for seconds, and cannot go on with a database whose migration was cut off: it comes to its place whole."""
+    with locked(folder), _failures(folder.name):
+        if exists(folder):
+            return
+        store_type = _store_type()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 
-        TrackingStore(database_uri(folder), (folder / "artifacts").as_uri())._dispose_engine()
+        folder.mkdir(parents=True, exist_ok=True)
+        with scratch(folder) as unborn:
+            unborn.folder.mkdir(parents=True, exist_ok=True)
+            store_type(database_uri(unborn.folder))._dispose_engine()
+            TrackingStore(database_uri(unborn.folder), (folder / "artifacts").as_uri())._dispose_engine()
+            (unborn.folder / _DATABASE).replace(folder / _DATABASE)
 
 
 def remove(folder: Path) -> None:
@@ -124,51 +135,43 @@ def locked(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Any]:
     """MLflow's registry store, for writing; its errors become failures. The database is made when it is not there."""
+    create(folder)
     with locked(folder), _failures(folder.name):
-        store_type = _store_type()
-        folder.mkdir(parents=True, exist_ok=True)
-        store = store_type(database_uri(folder))
+        registry = _store_type()(database_uri(folder))
         try:
-            yield store
+            yield registry
         finally:
             # MLflow keeps engines for good; a pooled connection would outlive the file when the registry is deleted.
-            store._dispose_engine()
+            registry._dispose_engine()
 
 
 def artifact_folder(folder: Path, model: str, digest: str) -> Path:
     """Where the artifact with this digest (``sha256:…``) is kept."""
-    return folder / "models" / model / digest.removeprefix("sha256:")[:12]
+    return folder / "models" / model / store.short(digest)
 
 
 def keep_artifact(folder: Path, model: str, source: Path, expected: str | None) -> str:
     """Copy an MLflow model folder into the registry, once per content; returns its digest.
 
     Invalid when it is no MLflow model, or when its bytes are not the ``expected`` ones (they changed since the plan)."""
-    if expected and artifact_folder(folder, model, expected).is_dir():
+    parent = folder / "models" / model
+    if expected and artifact_status(folder, model, expected) == "ready":
         return expected
     if not (source / "MLmodel").is_file():
         problem = "is not an MLflow model folder: it has no MLmodel file" if source.exists() else "does not exist"
         raise Invalid(f"{source} {problem}", hint="save it with mlflow.<flavour>.save_model(model, path)")
-    parent = folder / "models" / model
-    parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".copy-", dir=parent))
     try:
-        for file in files.select(source, "."):
-            target = temporary / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file.path, target)
-        digest = files.digest(temporary, ".").digest
-        if expected and digest != expected:
-            raise Invalid(f"{source} changed since the plan was made", hint="plan again")
-        target = artifact_folder(folder, model, digest)
-        if not target.is_dir():
-            temporary.chmod(0o755)
-            temporary.replace(target)
-        return digest
+        with scratch(parent) as temporary:
+            selected = files.select(source, ".")
+            return store.copy(parent, selected, expected, temporary.folder / "artifact", what=str(source)).digest
     except OSError as error:
         raise Invalid(f"{source} cannot be copied: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def artifact_status(folder: Path, model: str, digest: str) -> str:
+    """Of the registry's copy: ``ready``, ``artifact missing``, or ``artifact changed`` when its bytes are not those of the digest."""
+    stored = store.check(folder / "models" / model, digest) if digest else None
+    return "artifact missing" if stored is None else "ready" if stored.digest == digest else "artifact changed"
 
 
 def prune_artifacts(folder: Path, model: str) -> None:
@@ -182,10 +185,15 @@ def prune_artifacts(folder: Path, model: str) -> None:
         if known is None:
             shutil.rmtree(parent, ignore_errors=True)
             return
-        used = {artifact_folder(folder, model, v.tags.get(f"{TAG}digest", "")) for v in known.versions.values()}
-        unused = sorted((c for c in parent.iterdir() if c not in used), key=lambda c: c.stat().st_mtime, reverse=True)
-        for child in unused[_RETIRED_KEPT:]:
-            shutil.rmtree(child, ignore_errors=True)
+        used = {store.short(v.tags.get(f"{TAG}digest", "")) for v in known.versions.values()}
+        unused = [name for name in store.kept(parent) if name not in used]
+        for name in unused[:-_RETIRED_KEPT]:
+            store.drop(parent, name)
+
+
+def retire_artifact(folder: Path, model: str, digest: str) -> None:
+    """Of what no version refers to, this came last."""
+    store.renew(folder / "models" / model, digest)
 
 
 def own_tags(project: str, environment: str, address: str, token: str, **more: str) -> dict[str, str]:
@@ -273,14 +281,14 @@ def _read_tables(folder: Path) -> dict[str, ModelRecord]:
 
 
 def _read_through_mlflow(folder: Path) -> dict[str, ModelRecord]:
-    with opened(folder) as store:
+    with opened(folder) as registry:
         found: dict[str, ModelRecord] = {}
-        for entity in _pages(store.search_registered_models):
+        for entity in _pages(registry.search_registered_models):
             versions = {
                 int(v.version): VersionRecord(
                     number=int(v.version), source=v.source or "", description=v.description or "", tags=dict(v.tags)
                 )
-                for v in _pages(lambda **page: store.search_model_versions(f"name = '{entity.name}'", **page))  # noqa: B023
+                for v in _pages(lambda **page: registry.search_model_versions(f"name = '{entity.name}'", **page))  # noqa: B023
             }
             found[entity.name] = ModelRecord(
                 name=entity.name,

@@ -7,23 +7,21 @@ when ``service.json`` was never written. All functions are synchronous: call the
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from mlinfra.provider.failures import Failure, Invalid, Timeout, Transient
+from mlinfra_local import processes
 from mlinfra_local.ports import HOST, Health, answers_http, answers_tcp, free_port, is_free
-
-if TYPE_CHECKING:
-    import psutil
+from mlinfra_local.processes import Service
 
 __all__ = [
     "HOST",
@@ -41,12 +39,10 @@ __all__ = [
     "tail",
 ]
 
-VARIABLE = "MLINFRA_SERVICE"
 _RECORD = "service.json"
 _LOG = "log.txt"
 _LOG_LIMIT = 16 * 2**20
 _POLL = 0.05
-_CLOCK = 2.0  # seconds that a process's creation time may seem to move when the clock is set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +65,6 @@ class ServiceSpec:
     health: Health | None = None
     stop_signal: int = signal.SIGTERM
     workdir: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """A process as it was started. ``started`` is its creation time (seconds since 1970): with the pid, its identity."""
-
-    name: str
-    pid: int
-    port: int
-    started: float
-    stop_signal: int = signal.SIGTERM
-
-
-_children: dict[int, subprocess.Popen[bytes]] = {}
-"""Processes that this very process started: they must be waited for, or they stay zombies."""
 
 
 def start(folder: Path, spec: ServiceSpec, *, timeout: float = 60.0) -> Service:
@@ -111,23 +92,25 @@ def start(folder: Path, spec: ServiceSpec, *, timeout: float = 60.0) -> Service:
 def status(folder: Path) -> Service | None:
     """The service as recorded, when its process lives; None when it is dead, or never was."""
     service = _recorded(folder)
-    return service if service is not None and _process(folder, service) is not None else None
+    return service if service is not None and processes.process(folder, service) is not None else None
 
 
 def stop(folder: Path, *, timeout: float = 15.0) -> None:
     """Ask it to stop, wait up to ``timeout`` seconds, then kill; with all its children and strays. Gone already is success."""
     service = _recorded(folder)
-    leader = _process(folder, service) if service else None
-    members = _members(folder, service)
+    homes, leader = [str(folder)], processes.process(folder, service) if service else None
+    if service is not None and leader is None and (moved := processes.moved_from(service)):
+        homes, leader = [*homes, moved], processes.process(Path(moved), service)
+    members = processes.members(homes, service)
     if leader is not None and service is not None:
-        with _gone_is_fine():
+        with processes.gone_is_fine():
             leader.send_signal(service.stop_signal)
-        _wait([leader], timeout)
-        members += _members(folder, service)
+        processes.wait([leader], timeout)
+        members += processes.members(homes, service)
     for process in members:
-        with _gone_is_fine():
+        with processes.gone_is_fine():
             process.kill()
-    left = _wait(members, 10.0)
+    left = processes.wait(members, 10.0)
     if left:
         pids = ", ".join(str(p.pid) for p in left)
         raise Timeout(f"{service.name if service else folder.name} cannot be killed: process {pids} does not end")
@@ -138,11 +121,11 @@ def find_strays(folder: Path) -> list[int]:
     """Pids of processes that belong to this folder, though ``service.json`` does not know them (a crash's leftovers)."""
     service = _recorded(folder)
     known: set[int] = set()
-    leader = _process(folder, service) if service else None
+    leader = processes.process(folder, service) if service else None
     if leader is not None:
-        with _gone_is_fine():
+        with processes.gone_is_fine():
             known = {leader.pid, *(child.pid for child in leader.children(recursive=True))}
-    return [p.pid for p in _marked(folder) if p.pid not in known]
+    return [p.pid for p in processes.marked([str(folder)]) if p.pid not in known]
 
 
 def tail(folder: Path, lines: int = 20) -> list[str]:
@@ -188,7 +171,7 @@ def _spawn(folder: Path, spec: ServiceSpec, port: int) -> subprocess.Popen[bytes
     number = str(port)
     command = [part.replace("{port}", number) for part in spec.command]
     added = {name: value.replace("{port}", number) for name, value in spec.environment.items()}
-    environment = {**os.environ, **added, VARIABLE: str(folder)}
+    environment = {**os.environ, **added, processes.VARIABLE: str(folder)}
     with _open_log(folder) as log:
         try:
             child = subprocess.Popen(
@@ -203,7 +186,7 @@ def _spawn(folder: Path, spec: ServiceSpec, port: int) -> subprocess.Popen[bytes
             )
         except OSError as error:
             raise Invalid(f"{spec.name} cannot start: {error}") from error
-    _children[child.pid] = child
+    processes.children[child.pid] = child
     return child
 
 
@@ -243,93 +226,6 @@ def _recorded(folder: Path) -> Service | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _process(folder: Path, service: Service) -> psutil.Process | None:
-    """The live process behind a record: same pid, same creation time, same folder; None when the pid is somebody else's."""
-    import psutil
-
-    _reap(service.pid)
-    try:
-        process = psutil.Process(service.pid)
-        if abs(process.create_time() - service.started) > _CLOCK or _is_over(process):
-            return None
-        with contextlib.suppress(psutil.AccessDenied):
-            if process.environ().get(VARIABLE, str(folder)) != str(folder):
-                return None
-        return process
-    except psutil.Error:
-        return None
-
-
-def _marked(folder: Path) -> list[psutil.Process]:
-    """All processes whose environment names this folder; never this process or those that it runs under."""
-    import psutil
-
-    own = {os.getpid(), *(p.pid for p in psutil.Process().parents())}
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter():
-        if process.pid in own:
-            continue
-        _reap(process.pid)
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(VARIABLE) == str(folder) and not _is_over(process):
-                found.append(process)
-    return found
-
-
-def _members(folder: Path, service: Service | None) -> list[psutil.Process]:
-    """Every process of the service: those that carry its mark, and those of its process group that threw the mark away."""
-    import psutil
-
-    if service is None and not folder.exists():
-        return []
-    found = {p.pid: p for p in _marked(folder)}
-    if service is not None:
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                same_group = os.getpgid(process.pid) == service.pid
-                if same_group and process.create_time() >= service.started - _CLOCK:
-                    found.setdefault(process.pid, process)
-    return list(found.values())
-
-
-def _wait(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
-    """Wait until they are gone; those that are left after ``timeout`` seconds."""
-    left = {p.pid: p for p in processes}
-    deadline = time.monotonic() + timeout
-    while True:
-        for pid, process in list(left.items()):
-            _reap(pid)
-            if _is_over(process):
-                del left[pid]
-        if not left or time.monotonic() >= deadline:
-            return list(left.values())
-        time.sleep(_POLL)
-
-
-def _is_over(process: psutil.Process) -> bool:
-    """Gone, or a zombie all of whose threads have ended: before that it may still hold its port."""
-    import psutil
-
-    try:
-        return not process.is_running() or (process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _reap(pid: int) -> None:
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        _children.pop(pid, None)
-
-
-@contextlib.contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    import psutil
-
-    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-        yield
 
 
 def _is_healthy(spec: ServiceSpec, service: Service) -> bool:

@@ -119,9 +119,10 @@ class Server:
         except OSError:
             return False
 
-    @property
-    def is_loopback(self) -> bool:
-        return urlsplit(self.uri).hostname in LOOPBACK
+    def is_down(self) -> bool:
+        """Whether it is a supervised server of this machine that does not run just now, or has no address yet: that is drift of
+        the server, which is brought up again before anything in it is touched."""
+        return not self.uri or (urlsplit(self.uri).hostname in LOOPBACK and not self.answers())
 
     @property
     def is_lite(self) -> bool:

@@ -7,8 +7,10 @@ in the folder's name. Every move is a rename: a folder of that name is whole.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,14 +61,14 @@ def keep(parent: Path, folder: Path) -> Stored:
     return stored
 
 
-def copy(parent: Path, selected: list[files.SelectedFile], planned: str, temporary: Path, *, what: str) -> Stored:
+def copy(parent: Path, selected: list[files.SelectedFile], planned: str | None, temporary: Path, *, what: str) -> Stored:
     """Copy the selected files into the store by way of ``temporary`` (on the same file system). What is copied is digested:
-    Invalid when that is not the ``planned`` digest of ``what``."""
+    Invalid when that is not the ``planned`` digest of ``what`` (None: any will do)."""
     try:
         found = files.digest_files(_copied(selected, temporary))
     except OSError as error:
         raise Invalid(f"{error.filename or 'a file'} cannot be copied: {error.strerror}") from error
-    if found.digest != planned:
+    if planned is not None and found.digest != planned:
         raise Invalid(
             f"{what} changed since the plan was made: {short(planned)} was planned, {short(found.digest)} is there",
             hint="plan again",
@@ -82,6 +84,9 @@ def check(parent: Path, digest: str) -> Stored | None:
     manifest = _read_manifest(parent, digest)
     try:
         selected = _content(folder)
+        if manifest is not None:
+            # Whoever imports Python modules from the folder leaves their compiled form in it.
+            selected = [f for f in selected if f.name in manifest["looks"] or "__pycache__" not in f.name.split("/")]
         seen = _looks(selected)
         if manifest is not None and manifest["looks"] == seen and manifest["digest"] == digest:
             return Stored(digest, int(manifest["size"]), int(manifest["files"]))
@@ -92,6 +97,12 @@ def check(parent: Path, digest: str) -> Stored | None:
     if stored.digest == digest:
         _write_manifest(parent, stored)
     return stored
+
+
+def renew(parent: Path, digest: str) -> None:
+    """Take the folder of this digest for the one that came last."""
+    with suppress(FileNotFoundError):
+        os.utime(parent / f"{short(digest)}.json")
 
 
 def drop(parent: Path, name: str) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -20,6 +19,7 @@ from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, Quota, Tr
 from mlinfra.provider.progress import say
 from mlinfra_local import mlflow_store, services
 from mlinfra_local.client import LocalClient, discard
+from mlinfra_local.execution import store
 from mlinfra_local.follow import follow_log
 from mlinfra_local.hardware import host
 from mlinfra_local.serving import admin
@@ -45,8 +45,9 @@ class Endpoint:
     """``endpoints/NAME`` below the data folder: the process's record, log, configuration and key.
 
     ``variants`` maps a name to ``{model: {uri, digest}, traffic, shadow}``; what is read back is what the process serves.
-    ``status`` is ``running``, ``stopped`` (no process) or ``unresponsive``. All of a replica's capacity is threads of the one
-    process: ``replicas.max × replicas.concurrency``. ``resources`` are checked against this machine."""
+    ``status`` is ``running``, ``stopped`` (no process), ``unresponsive``, or ``lost`` (its files are gone or cannot be read). All of
+    a replica's capacity is threads of the one process: ``replicas.max × replicas.concurrency``. ``resources`` are checked against
+    this machine."""
 
     schema = Schema(
         attributes={
@@ -66,7 +67,12 @@ class Endpoint:
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
-        return await asyncio.to_thread(_read, client.folder("endpoints", recorded.id))
+        folder = client.folder("endpoints", recorded.id)
+        found = await asyncio.to_thread(_read, folder)
+        if found is None and folder.exists():
+            # It is ours, whatever happened to its files: to make another one here would be refused.
+            return Observed(recorded.id, Map({**recorded.attributes, "status": "lost"}))
+        return found
 
     async def create(self, client: LocalClient, desired: Desired, token: str) -> Observed:
         return await asyncio.to_thread(_create, client, desired, token)
@@ -170,9 +176,9 @@ def _settled(folder: Path, desired: Desired, op: str) -> Observed:
     config = read_config(folder)
     used = {Path(v.path) for v in config.variants.values()} if config else set()
     copies = folder / "models" / _COPIES
-    for copy in copies.iterdir() if copies.is_dir() else ():
-        if copy not in used:
-            shutil.rmtree(copy, ignore_errors=True)
+    for name in store.kept(copies):
+        if copies / name not in used:
+            store.drop(copies, name)
     found = _read(folder)
     assert found is not None
     return found

@@ -50,7 +50,12 @@ class MilvusLite:
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
-        return await asyncio.to_thread(_read, client.folder("services", recorded.id))
+        folder = client.folder("services", recorded.id)
+        found = await asyncio.to_thread(_read, folder)
+        if found is None and folder.exists():
+            # It is ours, whatever happened to its note: to make another one here would be refused.
+            return Observed(recorded.id, Map({**recorded.attributes, "status": "lost"}))
+        return found
 
     async def create(self, client: LocalClient, desired: Desired, token: str) -> Observed:
         folder = client.folder("services", str(desired.attributes["name"]))
@@ -64,7 +69,7 @@ class MilvusLite:
 
     async def find(self, client: LocalClient, desired: Desired, token: str) -> Observed | None:
         folder = client.folder("services", str(desired.attributes["name"]))
-        return await asyncio.to_thread(lambda: _read(folder) if _marker(folder).get("op") == token else None)
+        return await asyncio.to_thread(lambda: _find(folder) if _marker(folder).get("op") == token else None)
 
     async def adopt(self, client: LocalClient, id: str) -> Observed | None:
         return await asyncio.to_thread(_read, client.folder("services", id))
@@ -113,6 +118,17 @@ def _read(folder: Path) -> Observed | None:
         folder.name,
         Map({**settings, "name": folder.name, "status": status, "uri": _uri(last) if last else ""}),
     )
+
+
+def _find(folder: Path) -> Observed | None:
+    """The crash may have come between the server's start and the note of its port, or before the start: then nothing was made."""
+    if not _marker(folder).get("last_port"):
+        service = services.status(folder)
+        if service is None:
+            _delete(folder)
+            return None
+        _mark(folder, {**_marker(folder), "last_port": service.port})
+    return _read(folder)
 
 
 def _answers(port: int) -> bool:

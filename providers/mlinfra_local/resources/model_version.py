@@ -34,7 +34,7 @@ class ModelVersion:
     content-addressed URI of a run's output) or as ``path`` with the digest of its ``content``; other content is another version.
 
     ``uri`` is the registry's own copy, which outlives the version for a while, so that a rollback finds it. ``status`` is
-    ``ready``, or ``artifact missing`` when that copy is gone."""
+    ``ready``, ``artifact missing`` when that copy is gone, or ``artifact changed`` when somebody edited it."""
 
     schema = Schema(
         attributes={
@@ -94,7 +94,6 @@ def _read(client: LocalClient, id: str, recorded: Map) -> Observed | None:
     if record is None:
         return None
     digest = record.tags.get(f"{TAG}digest", "")
-    kept = bool(digest) and mlflow_store.artifact_folder(folder, model, digest).is_dir()
     # Where it came from is not to be seen in the registry; its content is.
     given = {name: recorded[name] for name in ("artifact", "path") if name in recorded}
     if "content" in recorded or "artifact" not in recorded:
@@ -112,7 +111,7 @@ def _read(client: LocalClient, id: str, recorded: Map) -> Observed | None:
                 "number": record.number,
                 "digest": digest,
                 "uri": _uri(folder.name, model, digest),
-                "status": "ready" if kept else "artifact missing",
+                "status": mlflow_store.artifact_status(folder, model, digest),
             }
         ),
     )
@@ -176,9 +175,7 @@ def _delete(client: LocalClient, id: str) -> None:
         if record is not None:
             with mlflow_store.opened(folder) as store:
                 store.delete_model_version(model, number)
-            retired = mlflow_store.artifact_folder(folder, model, record.tags.get(f"{TAG}digest", ""))
-            if retired.is_dir():
-                retired.touch()
+            mlflow_store.retire_artifact(folder, model, record.tags.get(f"{TAG}digest", ""))
         mlflow_store.prune_artifacts(folder, model)
 
 

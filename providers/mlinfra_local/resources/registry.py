@@ -33,7 +33,8 @@ def _predict(attributes: Map) -> Mapping[str, Value]:
 
 class Registry:
     """``registries/NAME`` below the data folder. ``tracking_uri`` is what MLflow's clients take, absolute on this machine;
-    ``status`` is ``ready``, or ``running``/``stopped`` for the web page's process."""
+    ``status`` is ``ready``, or ``running``/``stopped`` for the web page's process, or ``lost`` when MLflow's database is gone
+    from the folder."""
 
     schema = Schema(
         attributes={
@@ -70,7 +71,7 @@ class Registry:
         def look() -> Observed | None:
             if mlflow_store.marker(folder).get("op") != token:
                 return None
-            # The crash may have come before MLflow had made all of its tables.
+            # The crash may have come before MLflow had made its database.
             mlflow_store.create(folder)
             return _read(folder)
 
@@ -105,7 +106,7 @@ def _ui_folder(folder: Path) -> Path:
 
 def _read(folder: Path) -> Observed | None:
     written = mlflow_store.marker(folder)
-    if not mlflow_store.exists(folder) or not written:
+    if not written:
         return None
     attributes: dict[str, Value] = {
         name: written[name] for name in ("description", "ui", "port") if written.get(name) is not None
@@ -117,7 +118,7 @@ def _read(folder: Path) -> Observed | None:
         "uri": f"local://registries/{folder.name}",
         "tracking_uri": mlflow_store.database_uri(folder),
         "ui_url": f"http://{services.HOST}:{written['serves']}" if ui and written.get("serves") else "",
-        "status": ("running" if live else "stopped") if ui else "ready",
+        "status": "lost" if not mlflow_store.exists(folder) else ("running" if live else "stopped") if ui else "ready",
     }
     return Observed(folder.name, Map(attributes))
 
@@ -130,7 +131,6 @@ def _create(folder: Path, desired: Desired, token: str) -> Observed:
     folder.mkdir(parents=True, exist_ok=True)
     mlflow_store.write_marker(folder, {"op": token})
     try:
-        mlflow_store.create(folder)
         return _settle(folder, desired, token)
     except Failure:
         _delete(folder)
@@ -138,8 +138,11 @@ def _create(folder: Path, desired: Desired, token: str) -> Observed:
 
 
 def _settle(folder: Path, desired: Desired, op: str) -> Observed:
-    """Write the settings, and have the web page's process run or not run."""
+    """Have the database there, write the settings, and have the web page's process run or not run."""
     attributes = desired.attributes
+    if not mlflow_store.exists(folder):
+        services.stop(_ui_folder(folder))  # it holds on to the database that is gone
+        mlflow_store.create(folder)
     wanted = attributes.get("port")
     served = mlflow_store.marker(folder).get("serves")
     live = services.status(_ui_folder(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from mlinfra.model.change import SAFE, Risk
 from mlinfra.model.resource import Desired, Observed, ResourceState
@@ -69,7 +70,7 @@ def _mark(alias: str) -> str:
 
 
 def _read(server: Server, recorded: ResourceState) -> Observed | None:
-    if server.is_loopback and not server.answers():
+    if server.is_down():
         # The server itself is drift then, and is repaired first; what it holds cannot be told apart from what is recorded.
         return Observed(recorded.id, recorded.attributes)
     target = server.alias_target(str(recorded.attributes["alias"]))
@@ -82,6 +83,10 @@ def _create(server: Server, desired: Desired, token: str) -> Observed:
     if found is not None:
         return found
     target = server.alias_target(alias)
+    if target == collection and _mark(alias) in _properties(server, collection):
+        # An operation of ours made it and could not be asked about it afterwards: its server was down.
+        server.set_properties(collection, {_mark(alias): token})
+        return _observed(_id(server, alias), desired.attributes, collection)
     if target is not None:
         raise AlreadyExists(f"the alias {alias} exists and points at {target}", import_id=_id(server, alias))
     if server.describe(alias) is not None:
@@ -103,12 +108,18 @@ def _update(server: Server, id: str, desired: Desired) -> Observed:
 
 
 def _find(server: Server, desired: Desired, token: str) -> Observed | None:
+    if server.is_down():
+        return None
     alias = str(desired.attributes["alias"])
     target = server.alias_target(alias)
-    told = server.describe(target) if target else None
-    if told is None or target is None or told["properties"].get(_mark(alias)) != token:
+    if target is None or _properties(server, target).get(_mark(alias)) != token:
         return None
     return _observed(_id(server, alias), desired.attributes, target)
+
+
+def _properties(server: Server, collection: str) -> Mapping[str, str]:
+    told = server.describe(collection)
+    return told["properties"] if told else {}
 
 
 def _adopt(server: Server, found: Map, name: str, id: str) -> Observed | None:

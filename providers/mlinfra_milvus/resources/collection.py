@@ -20,16 +20,14 @@ from mlinfra.model.change import SAFE, Risk, RiskLevel
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import DEFERRED, EMPTY, UNKNOWN, Map, Path, Value, freeze, lookup
-from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
+from mlinfra.provider.failures import Failure, Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_milvus.client import MilvusClients, Server
 from mlinfra_milvus.filling import copy_rows
-from mlinfra_milvus.places import made_by, place, where
+from mlinfra_milvus.ownership import ADDRESS, ASKED, ENVIRONMENT, FILLING, OP, PROJECT, is_ours, make_room
+from mlinfra_milvus.places import place, where
 from mlinfra_milvus.schema import described_fields, described_functions, same_shape
 
-OP, PROJECT, ENVIRONMENT, ADDRESS, ASKED, FILLING = (
-    f"mlinfra:{name}" for name in ("op", "project", "env", "address", "asked", "filling")
-)
 _SHAPE = ("fields", "functions", "dynamic_fields", "shards", "num_partitions", "consistency")
 _ASKED = (*_SHAPE, "indexes", "partitions", "properties", "generation", "description")
 _SETTINGS = {"ttl": "collection.ttl.seconds", "mmap": "mmap.enabled"}
@@ -148,16 +146,11 @@ def _id(server: Server, name: str, op: str) -> str:
     return place(server.uri, server.database, name, op)
 
 
-def _is_ours(id: str, properties: Mapping[str, str]) -> bool:
-    """Whether the collection of that name is the one that was recorded, and not a stranger's that took its place."""
-    return properties.get(OP, "").startswith(made_by(id))
-
-
 # ── reading ──
 
 
 def _read(server: Server, recorded: ResourceState) -> Observed | None:
-    if server.is_loopback and not server.answers():
+    if server.is_down():
         # The server itself is drift, and is repaired first. What it holds cannot be told apart from what is recorded, but for
         # one thing: nobody can search it.
         return Observed(recorded.id, Map({**recorded.attributes, "status": "unreachable"}))
@@ -166,7 +159,7 @@ def _read(server: Server, recorded: ResourceState) -> Observed | None:
 
 def _observe(server: Server, name: str, id: str) -> Observed | None:
     told = server.describe(name)
-    if told is None or not _is_ours(id, told["properties"]):
+    if told is None or not is_ours(id, told["properties"]):
         return None
     properties: Mapping[str, str] = told["properties"]
     asked = _asked(properties)
@@ -240,8 +233,8 @@ def _create(client: MilvusClients, desired: Desired, token: str, old: ResourceSt
         raise Invalid(
             f"the collection {name} cannot be built beside itself", hint="set lifecycle: {create_first: false} for this apply"
         )
-    _refuse_foreign(server, name, token)
     marks = {OP: token, PROJECT: client.project, ENVIRONMENT: client.environment, ADDRESS: desired.address}
+    make_room(server, name, marks)
     filling = {FILLING: str(old.attributes["name"])} if old is not None else {}
     if server.describe(name) is None:
         properties = {**marks, ASKED: _asking(attributes), **filling, **_server_properties(attributes.get("properties", EMPTY))}
@@ -261,18 +254,6 @@ def _create(client: MilvusClients, desired: Desired, token: str, old: ResourceSt
         except Failure:
             failure.partial = _observe_quietly(server, name, _id(server, name, token))
         raise
-
-
-def _refuse_foreign(server: Server, name: str, token: str) -> None:
-    found = server.describe(name)
-    if found is not None and found["properties"].get(OP) != token:
-        owner = found["properties"].get(ADDRESS)
-        whose = f"belongs to {owner} of project {found['properties'].get(PROJECT)}" if owner else "is not ours"
-        raise AlreadyExists(
-            f"the collection {name} exists and {whose}", import_id=place(server.uri, server.database, name), path=("name",)
-        )
-    if found is None and (target := server.alias_target(name)) is not None:
-        raise Invalid(f"{name} is an alias of the collection {target}", path=("name",))
 
 
 def _observe_quietly(server: Server, name: str, id: str) -> Observed | None:
@@ -368,11 +349,14 @@ def _load_quietly(server: Server, name: str) -> None:
 def _delete(server: Server, recorded: ResourceState) -> None:
     name = str(recorded.attributes["name"])
     told = server.describe(name)
-    if told is not None and _is_ours(recorded.id, told["properties"]):
+    if told is not None and is_ours(recorded.id, told["properties"]):
         server.drop(name)
 
 
 def _find(server: Server, desired: Desired, token: str) -> Observed | None:
+    if server.is_down():
+        # It went down with us, and cannot be asked before this apply has brought it up: making the collection looks then.
+        return None
     name = str(desired.attributes["name"])
     told = server.describe(name)
     if told is None or told["properties"].get(OP) != token:

@@ -7,10 +7,11 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from live.milvus.world import TYPES, World, rows, spec, unique
+from live.milvus.world import TYPES, World, clients, lite_server, rows, spec, unique
 
 from mlinfra.model.resource import Desired
 from mlinfra.model.values import Map
@@ -206,3 +207,27 @@ def test_after_a_crash_an_alias_is_found_by_the_operation_that_made_it(world: Wo
     assert asyncio.run(ALIAS.find(world.client, wanted, token)) == made
     assert asyncio.run(ALIAS.create(world.client, wanted, token)) == made
     assert asyncio.run(ALIAS.find(world.client, wanted, uuid.uuid4().hex)) is None
+
+
+def test_what_a_power_cut_left_is_taken_up_when_the_server_is_back(tmp_path: Path) -> None:
+    """Both the apply and the server die: nobody can be asked before the server runs again."""
+    with lite_server(tmp_path / "server") as uri:
+        world = World(uri, clients(tmp_path))
+        world.apply(spec(alias="live"))
+        states = dict(world.recorded)
+    for address, state in states.items():
+        desired = Desired(address=address, type=state.type, attributes=state.attributes)
+        assert asyncio.run(TYPES[state.type].find(clients(tmp_path), desired, "a" * 32)) is None
+    with lite_server(tmp_path / "server") as uri:
+        world = World(uri, clients(tmp_path))
+        world.apply(spec(alias="live"))
+        assert {s.attributes.get("status") for s in world.recorded.values()} == {"loaded", None}
+
+
+def test_a_collection_of_ours_that_nobody_recorded_is_not_dropped_when_it_holds_rows(world: World, app: Any, base: str) -> None:
+    world.apply(spec(name=base))
+    app.insert(base, rows(3))
+    forgetful = World(world.uri, world.client)
+    with pytest.raises(AlreadyExists, match="belongs to tickets"):
+        forgetful.apply(spec(name=base))
+    assert len(app.query(base, filter="id >= 0")) == 3

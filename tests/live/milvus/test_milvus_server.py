@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -24,7 +25,7 @@ from mlinfra.provider.failures import AlreadyExists, Failure, Invalid
 from mlinfra_local import services
 from mlinfra_local.client import LocalClient, LocalConfig
 from mlinfra_local.lowering.vector_database import lower
-from mlinfra_local.resources.milvus import MilvusLite
+from mlinfra_local.resources.milvus import MARKER, MilvusLite
 
 pytestmark = pytest.mark.live
 TYPE = MilvusLite()
@@ -191,3 +192,30 @@ def _with_client(uri: str, use: Any) -> Any:
         return use(client)
     finally:
         client.close()
+
+
+def test_a_kill_between_the_start_and_the_note_of_the_port_is_found_with_its_address(database: Database) -> None:
+    made = database.create()
+    marker = json.loads((database.folder / MARKER).read_text())
+    (database.folder / MARKER).write_text(json.dumps({"op": marker["op"]}))
+    found = asyncio.run(TYPE.find(database.client, database.desired(), marker["op"]))
+    assert found is not None
+    assert found.attributes == made
+    database.kill()
+    assert database.update()["uri"] == made["uri"]
+
+
+def test_a_kill_before_the_start_leaves_nothing_that_counts_as_made(database: Database) -> None:
+    database.folder.mkdir(parents=True)
+    (database.folder / MARKER).write_text(json.dumps({"op": "f" * 32}))
+    assert asyncio.run(TYPE.find(database.client, database.desired(), "f" * 32)) is None
+    assert database.create()["status"] == "running"
+
+
+def test_a_note_that_was_deleted_is_drift_and_is_repaired(database: Database) -> None:
+    made = database.create()
+    (database.folder / MARKER).unlink()
+    seen = database.read()
+    assert seen is not None
+    assert seen.attributes == Map({**made, "status": "lost"})
+    assert database.update()["status"] == "running"

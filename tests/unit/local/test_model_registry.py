@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,47 @@ async def test_a_registry_is_found_only_by_the_operation_that_made_it(client: Lo
     assert await Registry().find(client, wanted, "f" * 32) is None
     with pytest.raises(AlreadyExists):
         await Registry().create(client, wanted, "f" * 32)
+
+
+async def test_a_database_that_is_gone_is_drift_and_is_made_again_empty(client: LocalClient) -> None:
+    await registered(client)
+    folder = client.folder("registries", "main")
+    made = await Registry().adopt(client, "main")
+    assert made is not None
+    recorded = state("local.registry", made)
+    (folder / "mlflow.db").unlink()
+    seen = await Registry().read(client, recorded)
+    assert seen is not None
+    assert seen.attributes["status"] == "lost"
+    assert await Registry().update(client, recorded, desired("local.registry", name="main", ui=False)) == made
+    assert mlflow_store.models(folder) == {}
+
+
+async def test_a_kill_while_mlflow_makes_its_tables_leaves_no_half_made_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(tmp_path)
+    folder = client.folder("registries", "main")
+    wanted = desired("local.registry", name="main", ui=False)
+    store_type = mlflow_store._store_type()
+
+    class Killed(BaseException):
+        """Nothing but a handler of ours would catch it."""
+
+    def migrates_half(uri: str) -> None:
+        with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as connection:
+            connection.execute("CREATE TABLE review_queues (queue_id VARCHAR)")
+        raise Killed
+
+    monkeypatch.setattr(mlflow_store, "_store_type", lambda: migrates_half)
+    with pytest.raises(Killed):
+        await Registry().create(client, wanted, TOKEN)
+    assert not mlflow_store.exists(folder)
+    monkeypatch.setattr(mlflow_store, "_store_type", lambda: store_type)
+    found = await Registry().find(client, wanted, TOKEN)
+    assert found is not None
+    assert found.attributes["status"] == "ready"
+    assert mlflow_store.models(folder) == {}
 
 
 async def test_deleting_a_registry_twice_leaves_no_file(client: LocalClient) -> None:
@@ -253,8 +296,9 @@ async def test_only_the_last_few_retired_artifacts_are_kept(client: LocalClient,
     for name in ("one", "two"):
         made = await ModelVersion().create(client, version_of(client, name), TOKEN)
         await ModelVersion().delete(client, state("local.model_version", made))
-    left = list((client.folder("registries", "main") / "models" / "router").iterdir())
-    assert left == [client.path_of(str(made.attributes["uri"]))]
+    left = set((client.folder("registries", "main") / "models" / "router").iterdir())
+    artifact = client.path_of(str(made.attributes["uri"]))
+    assert left == {artifact, artifact.with_name(f"{artifact.name}.json")}
 
 
 async def test_a_lost_artifact_is_seen_and_repaired(client: LocalClient) -> None:
@@ -267,6 +311,26 @@ async def test_a_lost_artifact_is_seen_and_repaired(client: LocalClient) -> None
     assert seen is not None
     assert seen.attributes["status"] == "artifact missing"
     assert await ModelVersion().update(client, recorded, wanted) == made
+
+
+async def test_an_edited_artifact_is_seen_and_repaired_and_compiled_modules_beside_it_are_not_an_edit(
+    client: LocalClient,
+) -> None:
+    await registered(client)
+    wanted = version_of(client, "one")
+    made = await ModelVersion().create(client, wanted, TOKEN)
+    recorded = state("local.model_version", made, wanted.attributes)
+    kept = client.path_of(str(made.attributes["uri"]))
+    (kept / "code" / "__pycache__").mkdir(parents=True)
+    (kept / "code" / "__pycache__" / "model.cpython-311.pyc").write_bytes(b"compiled")
+    assert await ModelVersion().read(client, recorded) == made
+    with (kept / "MLmodel").open("a") as file:
+        file.write("# by hand\n")
+    seen = await ModelVersion().read(client, recorded)
+    assert seen is not None
+    assert seen.attributes["status"] == "artifact changed"
+    assert await ModelVersion().update(client, recorded, wanted) == made
+    assert "by hand" not in (kept / "MLmodel").read_text()
 
 
 async def test_after_a_crash_a_version_is_found_by_its_operation_only(client: LocalClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -149,3 +150,38 @@ def test_the_environment_reaches_the_process_and_no_file(folder: Path) -> None:
     services.start(folder, spec)
     until(lambda: services.tail(folder) == ["14"])
     assert not [p for p in folder.iterdir() if b"planted-secret" in p.read_bytes()]
+
+
+def test_a_service_whose_project_was_moved_counts_as_stopped_and_is_replaced_at_its_port(folder: Path) -> None:
+    before = services.start(folder, web())
+    moved = folder.parents[1] / "elsewhere" / "web"
+    moved.parent.mkdir()
+    folder.rename(moved)
+    assert services.status(moved) is None
+    try:
+        after = services.start(moved, web(port=before.port))
+        assert not psutil.pid_exists(before.pid)
+        assert after.port == before.port
+    finally:
+        services.stop(moved, timeout=1)
+
+
+def test_the_copy_of_a_project_leaves_the_services_of_the_first_one_alone(folder: Path) -> None:
+    first = services.start(folder, web())
+    copy = folder.parents[1] / "copy" / "web"
+    shutil.copytree(folder, copy)
+    assert services.status(copy) is None
+    try:
+        second = services.start(copy, web(port=first.port))
+        assert second.port != first.port
+        services.stop(copy)
+        assert services.status(folder) == first
+    finally:
+        services.stop(copy, timeout=1)
+
+
+def test_a_service_whose_folder_was_deleted_is_stopped_all_the_same(folder: Path) -> None:
+    lost = services.start(folder, web())
+    shutil.rmtree(folder)
+    services.stop(folder)
+    assert not psutil.pid_exists(lost.pid)
