@@ -153,11 +153,18 @@ class Ledger:
         }
 
     def freeze(self) -> State:
-        """The state as it stands now."""
+        """The state as it stands now. Dependencies on what is recorded no more (a failed replacement, ``state rm``) are left out."""
+        addresses = {address for address, _ in self.resources}
+        resources = {
+            key: r
+            if addresses.issuperset(r.dependencies)
+            else replace(r, dependencies=tuple(d for d in r.dependencies if d in addresses))
+            for key, r in self.resources.items()
+        }
         return State(
             lineage=self.lineage,
             serial=self.serial,
-            resources=dict(self.resources),
+            resources=resources,
             outputs=self.outputs,
             sensitive_outputs=self.sensitive_outputs,
         )
