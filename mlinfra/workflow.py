@@ -226,12 +226,13 @@ def _remember(where: Location, planned: Planned, state: State, summary: ApplyFin
     from mlinfra.state.history import HistoryEntry, append_history
 
     ended = "" if not summary.failed and not summary.blocked else f", {summary.failed} failed, {summary.blocked} not tried"
+    imported = f"{summary.imported} imported, " if summary.imported else ""
     destroyed = planned.plan.mode == "destroy"
     entry = HistoryEntry(
         number=0,
         time=time.time(),
         operation=planned.operation,
-        summary=f"{summary.added} added, {summary.changed} changed, {summary.destroyed} destroyed{ended}",
+        summary=f"{imported}{summary.added} added, {summary.changed} changed, {summary.destroyed} destroyed{ended}",
         serial=state.serial,
         environment=planned.plan.environment,
         spec_digest=planned.plan.spec_digest,

@@ -80,6 +80,7 @@ class _Executor:
         summary = ApplyFinished(
             added=counts["added"], changed=counts["changed"], destroyed=counts["destroyed"], failed=counts["failed"],
             blocked=counts["blocked"], unchanged=counts["unchanged"], elapsed=time.monotonic() - began,
+            imported=counts["imported"],
         )  # fmt: skip
         self.sink(summary)
         return Outcome(summary=summary, outputs=outputs, failures=tuple(self.tally.failures), interrupted=interrupted)

@@ -64,7 +64,8 @@ def closing_line(summary: ApplyFinished, *, verb: str = "apply", interrupted: bo
 
     ``verb``: apply, destroy, refresh, rollback or import, each of which ends in its own words.
     """
-    counts = f"Resources: {summary.added} added, {summary.changed} changed, {summary.destroyed} destroyed"
+    imported = f"{summary.imported} imported, " if summary.imported else ""
+    counts = f"Resources: {imported}{summary.added} added, {summary.changed} changed, {summary.destroyed} destroyed"
     if summary.failed or summary.blocked or interrupted:
         how = "interrupted" if interrupted else "incomplete"
         return f"Apply {how}. {counts}; {summary.failed} failed, {summary.blocked} not tried."
@@ -162,8 +163,12 @@ class JsonStream:
 
     def finished(self, summary: ApplyFinished, message: str, *, operation: str = "apply") -> None:
         """The summary of an apply."""
-        changes = {"add": summary.added, "change": summary.changed, "remove": summary.destroyed, "failed": summary.failed}
-        self.emit("change_summary", message, changes={**changes, "blocked": summary.blocked, "operation": operation})
+        changes = {"add": summary.added, "change": summary.changed, "import": summary.imported, "remove": summary.destroyed}
+        self.emit(
+            "change_summary",
+            message,
+            changes={**changes, "failed": summary.failed, "blocked": summary.blocked, "operation": operation},
+        )
 
     def outputs(self, outputs: Map, sensitive: tuple[str, ...] = ()) -> None:
         self.emit("outputs", f"Outputs: {len(outputs)}", outputs=outputs_json(outputs, sensitive))

@@ -103,6 +103,7 @@ class ApplyFinished(Event):
     blocked: int
     unchanged: int
     elapsed: float
+    imported: int = 0
 
 
 Sink: TypeAlias = Callable[[Event], None]

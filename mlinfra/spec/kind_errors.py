@@ -34,6 +34,8 @@ _LIMITS = {
     "string_pattern_mismatch": "text of the form {pattern}",
 }  # fmt: skip
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_HABITS = {"count": "for_each", "provider": "target"}
+"""Terraform's words for what every resource takes."""
 _FEW = 6
 """More options than these are listed in the hint, not in the sentence."""
 _YES_NO = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
@@ -114,7 +116,7 @@ def _diagnostic(group: Sequence[_Problem], kind_name: str, component: str, spans
         key = str(path[-1])
         fields = first.at.fields
         options = (*fields, *COMMON_KEYS) if len(path) == 1 else fields
-        near = closest(key, options)
+        near = (_HABITS.get(key) if len(path) == 1 else None) or closest(key, options)
         hint = f"did you mean {near!r}?" if near else (did_you_mean(key, fields) if fields else "it takes no keys")
         what = f"a {kind_name}" if len(path) == 1 else parent
         return _at("spec.unknown_key", f"{what} has no key {cut(key)!r}", hint, component, path, _key_span(spans, path))

@@ -192,6 +192,8 @@ def test_durations_are_short(seconds: float, text: str) -> None:
 def test_the_closing_line_is_terraform_s_when_all_went_well_and_honest_when_not() -> None:
     fine = ApplyFinished(added=4, changed=1, destroyed=0, failed=0, blocked=0, unchanged=0, elapsed=1)
     assert closing_line(fine) == "Apply complete! Resources: 4 added, 1 changed, 0 destroyed."
+    taken = ApplyFinished(added=0, changed=0, destroyed=0, failed=0, blocked=0, unchanged=0, elapsed=1, imported=2)
+    assert closing_line(taken) == "Apply complete! Resources: 2 imported, 0 added, 0 changed, 0 destroyed."
     gone = ApplyFinished(added=0, changed=0, destroyed=3, failed=0, blocked=0, unchanged=0, elapsed=1)
     assert closing_line(gone, verb="destroy") == "Destroy complete! Resources: 3 destroyed."
     broken = ApplyFinished(added=1, changed=0, destroyed=0, failed=1, blocked=2, unchanged=0, elapsed=1)

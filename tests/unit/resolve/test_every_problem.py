@@ -31,3 +31,9 @@ def test_a_misspelt_key_does_not_also_count_as_a_missing_one(tmp_path: Path) -> 
     )
     _, found = examine(load(tmp_path), Inputs())
     assert [p.code for p in found] == ["spec.unknown_key"]
+
+
+def test_terraform_s_words_for_common_keys_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "mlinfra.yaml").write_text("version: 1\nproject: p\nresources:\n  d: {kind: data, count: 3, provider: local}\n")
+    _, found = examine(load(tmp_path), Inputs())
+    assert [p.hint for p in found] == ["did you mean 'for_each'?", "did you mean 'target'?"]
