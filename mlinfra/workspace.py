@@ -25,7 +25,7 @@ from mlinfra.spec.document import Spec
 from mlinfra.spec.loader import load, read
 from mlinfra.state.history import DigestRow
 from mlinfra.state.session import Location, Session, open_session
-from mlinfra.state.store import LocalStore
+from mlinfra.state.stores.local import LocalStore
 
 Mode = Literal["normal", "destroy", "refresh_only"]
 Digests = Mapping[tuple[str, str], FileDigest]

@@ -23,7 +23,8 @@ from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.registry import Registry
 from mlinfra.state.recovery import recover
 from mlinfra.state.session import Location, open_session
-from mlinfra.state.store import LocalStore, Store
+from mlinfra.state.store import Store
+from mlinfra.state.stores.local import LocalStore
 
 
 def thing(

@@ -19,7 +19,7 @@ from mlinfra.model.values import Map
 from mlinfra.state.entries import Drop, Record
 from mlinfra.state.lock import Lease, Lock
 from mlinfra.state.session import Location, Session, open_session
-from mlinfra.state.store import LocalStore
+from mlinfra.state.stores.local import LocalStore
 
 
 def resource(address: str, **attributes: object) -> ResourceState:
@@ -101,7 +101,7 @@ def test_a_holder_that_lost_its_lock_cannot_write(location: Location) -> None:
 def test_the_lock_of_a_dead_process_is_taken_over_at_once(location: Location, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from mlinfra.state.session import Location, open_session; "
-        "from mlinfra.state.store import LocalStore; import os; "
+        "from mlinfra.state.stores.local import LocalStore; import os; "
         "open_session(Location(LocalStore(Path(sys.argv[1])), 'p/default/'), 'apply'); os.kill(os.getpid(), 9)"
     )
     ran = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
