@@ -13,13 +13,10 @@ from mlinfra.model.errors import StateError
 from mlinfra.model.values import EMPTY, Map
 from mlinfra.state.codec import decode, encode
 from mlinfra.state.session import Location
-from mlinfra.state.store import StoreConflict
+from mlinfra.state.store import StoreConflict, delete_all
 
 DigestRow = tuple[str, str, str, int, int, bool]
 """path, mode, digest, size, files, whether it is a single file."""
-
-KEEP = 100
-"""How many entries are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +42,7 @@ def _key(location: Location, number: int) -> str:
 
 
 def append_history(location: Location, entry: HistoryEntry) -> HistoryEntry:
-    """Write ``entry`` under the next free number, and drop the oldest beyond KEEP."""
+    """Write ``entry`` under the next free number, and drop the oldest beyond ``location.keep``."""
     keys = location.store.list(location.prefix + "history/")
     number = _number(keys[-1]) + 1 if keys else 1
     while True:
@@ -58,8 +55,7 @@ def append_history(location: Location, entry: HistoryEntry) -> HistoryEntry:
             break
         except StoreConflict:
             number += 1
-    for key in keys[: max(0, len(keys) + 1 - KEEP)]:
-        location.store.delete(key)
+    delete_all(location.store, keys[: max(0, len(keys) + 1 - location.keep)])
     return _decode(body)
 
 
