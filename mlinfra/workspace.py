@@ -5,27 +5,35 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from mlinfra.lower import lower
 from mlinfra.lower.stack import Stack
 from mlinfra.model.diagnostic import Diagnostic
-from mlinfra.model.errors import MlinfraError, PlanError, SpecError
+from mlinfra.model.errors import MlinfraError, PlanError, SpecError, StateError
 from mlinfra.model.events import Notice, Sink
+from mlinfra.model.values import Secret, is_known
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import FileDigest, ProviderContext
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import Inputs, Resolved, examine, resolve
 from mlinfra.resolve.files import excluded_paths, read_digests
 from mlinfra.spec.document import Spec
+from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.loader import load, read
+from mlinfra.spec.positions import MergedMap, Spans
+from mlinfra.state.encryption.settings import read_settings
+from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.history import DigestRow
 from mlinfra.state.session import Location, Session, open_session
-from mlinfra.state.stores.local import LocalStore
+from mlinfra.state.stores.opening import open_store, settings_of
+from mlinfra.state.stores.settings import BY_STORE
 
 Mode = Literal["normal", "destroy", "refresh_only"]
 Digests = Mapping[tuple[str, str], FileDigest]
@@ -49,7 +57,7 @@ class Options:
     refresh: bool = True
     mode: Mode = "normal"
     parallelism: int | None = None
-    lock_timeout: float = 0.0
+    lock_timeout: float | None = None
     allow_data_loss: bool = False
 
     @property
@@ -99,25 +107,20 @@ def examined(
     except MlinfraError as error:
         found += error.diagnostics
     found += _removed_but_there(resolved, stack)
+    found += _state_problems(resolved)
     if found:
         raise SpecError(dict.fromkeys(sorted(found, key=_place)))
     return Validated(resolved=resolved, stack=stack, digests=digests, warnings=resolved.warnings)
 
 
 def location(o: Options, resolved: Resolved) -> Location:
-    """Where the state is."""
-    store = resolved.state.get("store", "local")
-    if store != "local":
-        raise SpecError(
-            Diagnostic(
-                code="state.unknown_store",
-                message=f"there is no state store {store!r} in this version",
-                hint="use `state: {store: local}` or leave it out",
-            )
-        )
-    path = resolved.state.get("path")
-    root = o.base / str(path) if path else o.base / HOME / "state"
-    return Location(LocalStore(root), f"{resolved.project}/{resolved.environment or 'default'}/")
+    """Where the state is. SpecError at the place of a setting that cannot be; nothing is asked of the store yet."""
+    problems = _state_problems(resolved)
+    if problems:
+        raise SpecError(problems)
+    store = open_store(resolved.state, o.base, o.environ or None)
+    prefix = f"{resolved.project}/{resolved.environment or 'default'}/"
+    return Location(EncryptedStore(store, prefix, encryption), prefix, encryption=encryption)
 
 
 def location_now(o: Options) -> Location:
@@ -130,10 +133,17 @@ def location_now(o: Options) -> Location:
 
 
 @asynccontextmanager
-async def session(o: Options, where: Location, operation: str, sink: Sink) -> AsyncIterator[Session]:
-    """The right to write the state, for as long as the block lasts. StateLocked names who has it instead."""
+async def session(
+    o: Options, where: Location, operation: str, sink: Sink, *, cancelled: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Session]:
+    """The right to write the state, for as long as the block lasts. StateLocked names who has it instead; ``cancelled`` ends a wait."""
     keep_out_of_git(o)
-    opened = await asyncio.to_thread(open_session, where, operation, lock_timeout=o.lock_timeout)
+    loop = asyncio.get_running_loop()
+
+    def say(message: str) -> None:
+        loop.call_soon_threadsafe(sink, Notice(message=message))
+
+    opened = await asyncio.to_thread(open_session, where, operation, lock_timeout=o.lock_timeout, say=say, cancelled=cancelled)
     if opened.taken_from is not None:
         sink(Notice(message=f"took over the lock of {opened.taken_from}, which is gone"))
     try:
@@ -208,6 +218,41 @@ def _removed_but_there(resolved: Resolved, stack: Stack) -> list[Diagnostic]:
         for r in resolved.removed
         if r.source in stack.resources
     ]
+
+
+def _state_problems(resolved: Resolved) -> list[Diagnostic]:
+    """What is wrong with the ``state:`` block, at its place; a setting that is a secret is not shown."""
+    if not all(is_known(value) for value in resolved.state.values()):
+        return []  # said already
+    spans = Spans(_state_node(resolved))
+    try:
+        settings_of(resolved.state)
+    except ValidationError as error:
+        found = diagnostics("state store", error, "state", spans, model=BY_STORE[str(resolved.state["store"])])
+    except StateError as error:
+        found = [replace(d, span=spans.get(d.path)) for d in error.diagnostics]
+    else:
+        return []
+    return [
+        replace(d, message=f"state.{d.path[0]} cannot be that secret value", hint="")
+        if d.path and isinstance(resolved.state.get(str(d.path[0])), Secret)
+        else d
+        for d in found
+    ]
+
+
+def _state_node(resolved: Resolved) -> MergedMap | None:
+    """Where each state setting that counts was written: in the environment's block, else in the spec's."""
+    environment = resolved.spec.environments.get(resolved.environment)
+    blocks = [block for block in (resolved.spec.state, environment.state if environment else None) if block is not None]
+    if not blocks:
+        return None
+    merged = MergedMap(blocks[-1].file, blocks[-1].mark)
+    for block in blocks:
+        for key in block:
+            if key in resolved.state:
+                merged.take(block, key)
+    return merged
 
 
 def _place(problem: Diagnostic) -> tuple[str, int, int]:

@@ -78,8 +78,16 @@ class Remote(Protocol):
 
 
 @runtime_checkable
-class BreaksLocks(Protocol):
+class Holds(Protocol):
     """A store with a lock of its own beneath ours (HTTP)."""
+
+    def hold(self) -> None:
+        """Keep that lock from the next write until ``close``, rather than for each write alone."""
+
+
+@runtime_checkable
+class BreaksLocks(Protocol):
+    """A store whose own lock may be left behind by a dead holder (HTTP)."""
 
     def break_lock(self, lock_id: str) -> bool:
         """Free the lock ``lock_id`` whoever holds it, whatever it was held for; whether there was one to free."""
@@ -100,6 +108,12 @@ def close_store(store: Store) -> None:
     """Let go of what the store holds."""
     if isinstance(store, Closes):
         store.close()
+
+
+def hold_store(store: Store) -> None:
+    """Many writes follow, up to ``close_store``."""
+    if isinstance(store, Holds):
+        store.hold()
 
 
 def is_remote(store: Store) -> bool:
