@@ -7,17 +7,20 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mlinfra.lower.stack import Stack
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError, StateError
 from mlinfra.model.events import Sink, discard
 from mlinfra.model.plan import Plan
-from mlinfra.model.resource import Resource
+from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import Map, SecretDigest, leaves
+from mlinfra.model.values import Map, SecretDigest, Value, reveal, within
 from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
+from mlinfra.state.compare import equal, predict, recollect
 from mlinfra.state.entries import Drop, Rename
 from mlinfra.state.history import HistoryEntry, find_history, read_history
 from mlinfra.state.session import Session
@@ -35,6 +38,9 @@ from mlinfra.workspace import (
     validated,
 )  # fmt: skip
 
+if TYPE_CHECKING:
+    from mlinfra.state.encryption.rotation import Rotated
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusRow:
@@ -51,7 +57,13 @@ def save_plan(o: Options, planned: Planned, file: Path) -> None:
     """Write the plan to ``file``; no secret goes in."""
     from mlinfra.plan.file import PlanFile, write_plan
 
-    content = PlanFile(plan=planned.plan, files=planned.files, variables=planned.variables, digests=to_rows(planned.digests))
+    content = PlanFile(
+        plan=planned.plan,
+        files=planned.files,
+        variables=planned.variables,
+        digests=to_rows(planned.digests),
+        secrets=planned.secrets,
+    )
     if planned.resolved is None:
         raise PlanError(Diagnostic(code="plan.saved_already", message="this plan came from a file; copy that file"))
     write_plan(file, content, location(o, planned.resolved).sealer(create=True))
@@ -64,9 +76,15 @@ def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Pl
     content = read_plan(file)
     made = content.plan
     planned = Planned(
-        plan=made, state=State(), digests=from_rows(content.digests), files=content.files, variables=content.variables
+        plan=made,
+        state=State(),
+        digests=from_rows(content.digests),
+        files=content.files,
+        variables=content.variables,
+        secrets=content.secrets,
     )
-    if any(isinstance(leaf, SecretDigest) for r in made.resources.values() for _, leaf in leaves(r.attributes)):
+    trees = [(r.attributes, r.lifecycle.replace_when) for r in made.resources.values()]
+    if any(isinstance(leaf, SecretDigest) for leaf in within((tuple(trees), made.outputs))):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
     return planned
 
@@ -74,6 +92,12 @@ def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Pl
 def read_state(o: Options) -> State:
     """The recorded state."""
     return location_now(o).read().freeze()
+
+
+def open_output(o: Options, name: str) -> Value:
+    """A recorded output with what an encrypted state keeps of its secrets in plain; digests where nothing is kept."""
+    where = location_now(o)
+    return reveal(where.sealer().open(where.read().outputs[name]))
 
 
 def state_text(o: Options) -> str:
@@ -126,6 +150,13 @@ def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
 def unlock(o: Options, lock_id: str) -> str:
     """Free a lock whoever holds it; who held it."""
     return str(location_now(o).unlock(lock_id))
+
+
+def rotate_key(o: Options) -> Rotated:
+    """Encrypt the state anew with a new data key, wrapped by the first configured key."""
+    from mlinfra.state.encryption.rotation import rotate
+
+    return rotate(location_now(o))
 
 
 def history(o: Options) -> list[HistoryEntry]:
@@ -243,7 +274,7 @@ def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
     filled: dict[str, Resource] = {}
     for address, resource in made.resources.items():
         now = stack.resources.get(address)
-        if now is None or sealer.seal(now.attributes) != resource.attributes:
+        if now is None or not equal(resource.attributes, now.attributes, sealer):
             raise PlanError(
                 Diagnostic(
                     code="plan.other_secrets",
@@ -251,5 +282,20 @@ def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
                     hint="give the same values (MLINFRA_VAR_…, --var-file), or plan again",
                 )
             )
-        filled[address] = replace(resource, attributes=now.attributes)
-    return replace(made, resources=filled)
+        filled[address] = replace(resource, attributes=now.attributes, lifecycle=now.lifecycle)
+    outputs = {
+        n: stack.outputs[n] if n in stack.outputs and equal(v, stack.outputs[n], sealer) else v for n, v in made.outputs.items()
+    }
+    return replace(made, resources=filled, prior=_remembered(made, stack, registry), outputs=Map(outputs))
+
+
+def _remembered(made: Plan, stack: Stack, registry: Registry) -> Mapping[tuple[str, str], ResourceState]:
+    """What refers to objects that stay sees their secrets: the spec gives those that it made them with."""
+    found: dict[tuple[str, str], ResourceState] = {}
+    for key, r in made.prior.items():
+        now = stack.resources.get(r.address)
+        if now is not None and not r.deposed and now.type == r.type and r.address not in made.resources:
+            known = {**predict(registry.type(r.type).schema, now.attributes), **now.attributes}
+            r = replace(r, attributes=recollect(r.attributes, known))
+        found[key] = r
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,16 +18,19 @@ from mlinfra.lower.stack import Stack
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, PlanError, SpecError, StateError
 from mlinfra.model.events import Notice, Sink
-from mlinfra.model.values import Secret, is_known
+from mlinfra.model.values import Map, Secret, SecretRef, is_known, leaves, secret_refs
 from mlinfra.provider.connections import Connections
-from mlinfra.provider.contract import FileDigest, ProviderContext
+from mlinfra.provider.contract import FileDigest, ProviderContext, span_at
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import Inputs, Resolved, examine, resolve
+from mlinfra.resolve.cel import substitute
 from mlinfra.resolve.files import excluded_paths, read_digests
 from mlinfra.spec.document import Spec
 from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.loader import load, read
 from mlinfra.spec.positions import MergedMap, Spans
+from mlinfra.state import secret_sources
+from mlinfra.state.cloud_access import CloudRefused
 from mlinfra.state.encryption.settings import read_settings
 from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.history import DigestRow
@@ -44,7 +47,10 @@ HOME = ".mlinfra"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment."""
+    """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment.
+
+    ``lock_timeout`` in seconds; None: until it is known whether the lock's holder lives. ``waits``: the plan will be applied at
+    once, so that it is worth waiting to see whether a holder that left something open lives."""
 
     directory: Path
     environment: str = ""
@@ -58,6 +64,7 @@ class Options:
     mode: Mode = "normal"
     parallelism: int | None = None
     lock_timeout: float | None = None
+    waits: bool = False
     allow_data_loss: bool = False
 
     @property
@@ -119,6 +126,7 @@ def location(o: Options, resolved: Resolved) -> Location:
     if problems:
         raise SpecError(problems)
     store = open_store(resolved.state, o.base, o.environ or None)
+    encryption = read_settings(resolved.state.get("encryption"), o.base)
     prefix = f"{resolved.project}/{resolved.environment or 'default'}/"
     return Location(EncryptedStore(store, prefix, encryption), prefix, encryption=encryption)
 
@@ -163,7 +171,37 @@ def connections(o: Options, resolved: Resolved, registry: Registry) -> Connectio
             project=resolved.project, environment=resolved.environment, base=base, data=data, excluded=excluded
         )
 
-    return Connections(registry, resolved.providers, context, parallelism=o.parallelism)
+    async def secrets(settings: Map) -> Map:
+        refs = tuple(secret_refs(settings))
+        return with_secrets(settings, await fetch_secrets(o, refs)) if refs else settings
+
+    return Connections(registry, resolved.providers, context, parallelism=o.parallelism, secrets=secrets)
+
+
+async def fetch_secrets(o: Options, refs: Iterable[SecretRef], stack: Stack | None = None) -> dict[SecretRef, Secret]:
+    """What lies at ``refs``. PlanError with every one that cannot be had, at its place in the ``stack``'s spec."""
+    found, refused = await secret_sources.fetch(refs, o.base, o.environ or None)
+    if refused:
+        raise PlanError([_cannot_be_had(ref, error, stack) for ref, error in refused.items()])
+    return found
+
+
+def with_secrets(tree: Map, secrets: Mapping[SecretRef, Secret]) -> Map:
+    """The tree with fetched secrets in their places."""
+    filled: Map = substitute(tree, lambda ref: ref, lambda ref: secrets.get(ref, ref))
+    return filled
+
+
+def _cannot_be_had(ref: SecretRef, error: CloudRefused, stack: Stack | None) -> Diagnostic:
+    message = f"the secret {ref.source} cannot be had: {error.message}"
+    for component in stack.components.values() if stack is not None else ():
+        for path, leaf in leaves(component.properties):
+            if ref in secret_refs(leaf):
+                place = span_at(component, path)
+                return Diagnostic(
+                    code="secret.unavailable", message=message, hint=error.hint, span=place, address=component.name, path=path
+                )
+    return Diagnostic(code="secret.unavailable", message=message, hint=error.hint)
 
 
 @contextmanager
@@ -227,6 +265,7 @@ def _state_problems(resolved: Resolved) -> list[Diagnostic]:
     spans = Spans(_state_node(resolved))
     try:
         settings_of(resolved.state)
+        read_settings(resolved.state.get("encryption"), resolved.spec.root)
     except ValidationError as error:
         found = diagnostics("state store", error, "state", spans, model=BY_STORE[str(resolved.state["store"])])
     except StateError as error:

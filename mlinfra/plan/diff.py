@@ -10,7 +10,7 @@ from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, is_known, path_text
 from mlinfra.resolve.cel import substitute
-from mlinfra.state.compare import differences, ignored
+from mlinfra.state.compare import differences, equal, ignored, predict, recollect
 from mlinfra.state.sealing import Sealer
 
 Lookup = Callable[[Ref], Value]
@@ -54,8 +54,8 @@ def decide(
     found: tuple[AttributeChange, ...] = ()
     inputs_changed: tuple[AttributeChange, ...] = ()
     if same_type:
-        predicted = schema.predict(wanted) if schema.predict else {}
         inputs_changed = differences(schema, prior.attributes, wanted, sealer, inputs_before=prior.inputs, ignore=ignore)
+        predicted = predict(schema, wanted, unchanged=not inputs_changed)
         found = inputs_changed
         if predicted:
             extra = {k: v for k, v in predicted.items() if k not in wanted}
@@ -72,7 +72,8 @@ def decide(
         )  # fmt: skip
         return Decision(change, after)
     if not found:
-        return Decision(_change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes), prior.attributes)
+        change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
+        return Decision(change, recollect(prior.attributes, {**predicted, **wanted} if same_type else wanted))
     runs = schema.runs and _runs_again(schema, found)
     after = _updated(schema, prior, wanted, predicted, forget=runs)
     change = _change(
@@ -95,7 +96,7 @@ def _replacement_reason(resource: Resource, prior: ResourceState, triggers: Valu
         return f"its type changes from {prior.type} to {resource.type}"
     if prior.provider != resource.provider:
         return f"it moves from provider {prior.provider} to {resource.provider}"
-    if triggers and (not is_known(triggers) or sealer.seal(triggers) != prior.replace_when):
+    if triggers and not equal(prior.replace_when, triggers, sealer):
         return "lifecycle.replace_when changed"
     return ""
 
@@ -104,8 +105,7 @@ def _created(schema: Schema, wanted: Map) -> Map:
     """Attributes after a create: the inputs, the predictions, and UNKNOWN for everything else that is computed."""
     values: dict[str, Value] = {name: UNKNOWN for name, a in schema.attributes.items() if a.computed}
     values.update(wanted)
-    if schema.predict:
-        values.update({k: v for k, v in schema.predict(wanted).items() if k not in wanted or v is not None})
+    values.update({k: v for k, v in predict(schema, wanted).items() if k not in wanted or v is not None})
     return Map(values)
 
 

@@ -19,7 +19,7 @@ from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
 from mlinfra.model.resource import Resource, ResourceState
-from mlinfra.model.values import EMPTY, Map, Secret
+from mlinfra.model.values import EMPTY, Map, Secret, SecretDigest, SecretRef
 from mlinfra.state.codec import decode, encode
 from mlinfra.state.sealing import Sealer
 
@@ -52,6 +52,7 @@ class PlanFile:
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
     digests: tuple[tuple[str, str, str, int, int, bool], ...] = ()
+    secrets: Mapping[SecretRef, Secret | SecretDigest] = field(default_factory=dict)
 
 
 def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
@@ -62,12 +63,14 @@ def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
             "files": dict(content.files),
             "variables": encode(sealer.seal(content.variables)),
             "digests": [list(d) for d in content.digests],
+            "secrets": {ref.source: encode(sealer.seal(secret)) for ref, secret in content.secrets.items()},
         },
         separators=(",", ":"),
     )
     header = {"format": FORMAT, "mlinfra": __version__, "sha256": hashlib.sha256(body.encode()).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
+    path.chmod(0o600)
     path.write_bytes(gzip.compress((json.dumps(header) + "\n" + body).encode(), mtime=0))
 
 
@@ -98,6 +101,7 @@ def read_plan(path: Path) -> PlanFile:
         plan=_unpack(tree["plan"]),
         files=tree["files"],
         variables=decode(tree["variables"]),
+        secrets={SecretRef(source): decode(digest) for source, digest in tree.get("secrets", {}).items()},
         digests=tuple((d[0], d[1], d[2], d[3], d[4], d[5]) for d in tree["digests"]),
     )
 

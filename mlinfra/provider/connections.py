@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ class Bound:
 
 
 class Connections:
-    """``settings`` by provider instance (``aws.eu``). ``context`` gives each instance its ProviderContext."""
+    """``settings`` by provider instance (``aws.eu``). ``context`` gives each instance its ProviderContext; ``secrets`` puts
+    fetched secrets where the settings only say where they lie."""
 
     def __init__(
         self,
@@ -36,7 +37,9 @@ class Connections:
         context: Callable[[str], ProviderContext],
         *,
         parallelism: int | None = None,
+        secrets: Callable[[Map], Awaitable[Map]] | None = None,
     ) -> None:
+        self._secrets = secrets
         self.registry = registry
         self._settings = settings
         self._context = context
@@ -63,6 +66,8 @@ class Connections:
     async def _connect(self, instance: str) -> Client:
         provider: Provider = self.registry.get(instance)
         settings: Any = self._settings.get(instance, EMPTY)
+        if self._secrets is not None:
+            settings = await self._secrets(settings)
         try:
             config = provider.config.model_validate(thaw(reveal(settings)))
             return await provider.connect(config, self._context(instance))

@@ -110,3 +110,18 @@ def unlock(session: Session, lock_id: str) -> int:
     holder = upkeep.unlock(session.options(), lock_id)
     session.line(f"The lock is gone; it was held by {holder}.")
     return 0
+
+
+@command.command("rotate-key")
+@common
+def rotate_key(session: Session) -> int:
+    """Encrypt the state anew with a fresh key, wrapped by `state.encryption.key`. Keys under `previous` can go afterwards."""
+    from mlinfra import upkeep
+
+    done = upkeep.rotate_key(session.options())
+    if session.json:
+        return session.data({"key": done.key, "secrets": done.secrets, "blobs": done.blobs, "left": done.left})
+    session.line(f"The state has a new key ({done.key}); {done.secrets} records and {done.blobs} blobs were encrypted anew.")
+    if done.left:
+        session.line(f"{done.left} blobs were being written by somebody else: run it again to be rid of the old key.")
+    return 0
