@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from mlinfra.model.errors import StateError, StateLocked
 from mlinfra.provider.failures import Failure, Throttled
 from mlinfra.provider.limiter import Limiter
 
@@ -38,7 +39,8 @@ async def call(
 ) -> T:
     """Make the call inside a slot. ``before_retry`` may find that the last attempt did succeed after all.
 
-    Raises Failure and nothing else (but CancelledError): an exception that is no Failure becomes BrokenContract."""
+    Raises Failure and nothing else (but CancelledError, and the state's errors that ``act`` meets): an exception that is no
+    Failure becomes BrokenContract."""
     attempt = 0
     while True:
         attempt += 1
@@ -59,7 +61,7 @@ async def call(
             if retried is not None:
                 retried(attempt, wait, failure.message)
             await asyncio.sleep(wait)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StateError, StateLocked):  # ours: the state cannot be written any more
             raise
         except Exception as error:
             raise BrokenContract(

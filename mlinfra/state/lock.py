@@ -39,6 +39,10 @@ def steady() -> float:
     return time.clock_gettime(clock) if clock is not None else time.monotonic()
 
 
+_FIRST_SEEN: dict[str, float] = {}
+"""When this process first saw each version of a lock object: who has watched for a while need not begin again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """Who holds the lock. ``since`` and ``expires`` are Unix seconds by the holder's clock, ``length`` seconds.
@@ -100,12 +104,16 @@ class Lock:
         self._lease = lease
         self._version: str | None = None
         self._renewed = 0.0
+        self._seen = _FIRST_SEEN if ticks is steady else {}
         self.held: Lease | None = None
 
     def holder(self) -> Lease | None:
-        """Who holds it now and may be alive; None when it is free."""
-        lease, _ = self._read()
-        return lease if lease.held and not lease.dead(self._clock()) else None
+        """Who holds it now and may be alive; None when it is free, or known to be a dead one's."""
+        lease, version = self._read()
+        if not lease.held or lease.dead(self._clock()):
+            return None
+        now = self._ticks()
+        return lease if now - self._seen.setdefault(f"{lease.id} {version}", now) < lease.length else None
 
     def seen(self) -> Lease | None:
         """The lease as it is written, its holder dead or alive; None when nobody's is."""
@@ -126,21 +134,42 @@ class Lock:
         ``timeout`` None waits until it is known whether the holder lives: not at all for a process of this machine, a third
         of its lease for a living one elsewhere, its whole lease for a dead one. A number waits so many seconds and no longer."""
         began = self._ticks()
-        watched: tuple[str, str | None] | None = None
-        since = began
-        alive = False
+        while True:
+            found, version = self._wait(began, timeout, say, cancelled)
+            if self._take(found, version, operation):
+                assert self.held is not None
+                return self.held, found if found.held else None
+
+    def settled(
+        self,
+        timeout: float | None = None,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Lease | None:
+        """Wait as :meth:`acquire` does, but take nothing: the holder that lives, or None when there is none any more."""
+        try:
+            self._wait(self._ticks(), timeout, say, cancelled)
+        except StateLocked:
+            return self.holder()
+        return None
+
+    def _wait(
+        self, began: float, timeout: float | None, say: Callable[[str], None], cancelled: Callable[[], bool]
+    ) -> tuple[Lease, str | None]:
+        """The lock object as it stands once it is nobody's; StateLocked when it stays somebody's."""
+        first: str | None = None
         told = ""
         while True:
             found, version = self._read()
+            if not found.held or version is None or found.dead(self._clock()):
+                return found, version
             now = self._ticks()
-            if watched != (found.id, version):
-                alive = watched is not None and found.held
-                watched, since = (found.id, version), now
-            if not found.held or found.dead(self._clock()) or now - since >= found.length:
-                if self._take(found, version, operation):
-                    assert self.held is not None
-                    return self.held, found if found.held else None
-                continue
+            alive = first is not None and first != version
+            first = first or version
+            since = self._seen.setdefault(f"{found.id} {version}", now)
+            if now - since >= found.length:
+                return found, version
             limit = timeout
             if limit is None:
                 limit = 0.0 if found.here or alive else float("inf")

@@ -37,11 +37,11 @@ def command(
         refused += [n for n, given in (("--replace", engine["replace"]), ("--var", session.variables)) if given]
         if refused:
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
-        options = session.options(**engine)
+        options = session.options(waits=True, **engine)
         return carry_out(session, options, upkeep.load_plan(options, planfile), yes=True)
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
-    options = session.options(mode=mode, refresh=not no_refresh, **engine)
+    options = session.options(mode=mode, refresh=not no_refresh, waits=True, **engine)
     planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     verb = {"normal": "apply", "refresh_only": "refresh"}.get(mode, mode)
     return carry_out(session, options, planned, yes=yes, verb=verb)

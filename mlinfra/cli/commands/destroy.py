@@ -20,6 +20,6 @@ def command(session: Session, yes: bool, no_refresh: bool, **engine: Any) -> int
     from mlinfra import workflow
 
     need_approval(yes=yes, json=session.json, what="destroy")
-    options = session.options(mode="destroy", refresh=not no_refresh, **engine)
+    options = session.options(mode="destroy", refresh=not no_refresh, waits=True, **engine)
     planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     return carry_out(session, options, planned, yes=yes, verb="destroy")

@@ -17,7 +17,7 @@ def command(session: Session, **engine: Any) -> int:
     """Look at the world and record what was changed outside of mlinfra. Changes nothing but the state."""
     from mlinfra import workflow
 
-    options = session.options(mode="refresh_only", **engine)
+    options = session.options(mode="refresh_only", waits=True, **engine)
     planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     show_plan(session, planned)
     return report(session, perform(session, options, planned), verb="refresh")
