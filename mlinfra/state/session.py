@@ -24,7 +24,7 @@ from mlinfra.state.journal import REQUEST, SNAPSHOT, Reading, read_journal
 from mlinfra.state.lock import LEASE, SKEW, Lease, Lock, lost
 from mlinfra.state.sealing import Sealer, open_sealer
 from mlinfra.state.segments import Fence, decode_snapshot, encode_segment, encode_snapshot, segment_key, segment_number
-from mlinfra.state.store import Store, StoreConflict, StoreUnavailable, close_store, delete_all, is_remote
+from mlinfra.state.store import Store, StoreConflict, StoreUnavailable, close_store, delete_all, hold_store, is_remote
 
 if TYPE_CHECKING:
     from mlinfra.state.encryption.settings import Encryption
@@ -35,8 +35,10 @@ KEEP = 100
 HEAVY = 2 * 1024 * 1024
 """Bytes (see ``journal.REQUEST``) that a journal may weigh, or as much as its snapshot if that is larger, before it is folded in."""
 
-COMPANY = 0.2
-"""Seconds that a flush to a remote store waits for more entries, while many come at once."""
+COMPANY = 20
+PATIENCE = 2.0
+"""A flush to a remote store waits for so many appends, or half of the operations under way if those are fewer, and no longer
+than so many seconds: a wide apply costs a request per ten operations, and one that has little under way never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Session:
         self._found = found
         self._pending: list[tuple[Sequence[Entry], asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._gathered = asyncio.Event()
+        self._wanted = 0
         self._failed: BaseException | None = None
         self._stop_renewing = threading.Event()
         self._renewer = threading.Thread(target=self._renew, name="mlinfra-lease", daemon=True)
@@ -116,6 +120,8 @@ class Session:
             raise self._failed
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((entries, future))
+        if len(self._pending) >= self._wanted:
+            self._gathered.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
         await asyncio.shield(future)
@@ -131,14 +137,11 @@ class Session:
             raise
 
     async def _flush(self) -> None:
-        wide = 0
         try:
             while self._pending:
                 await asyncio.sleep(0)  # let everything that is ready now join this flush
-                if wide > 3 and is_remote(self._store):
-                    await asyncio.sleep(COMPANY)
+                await self._company()
                 batch, self._pending = self._pending, []
-                wide = len(batch)
                 entries = [e for group, _ in batch for e in group]
                 try:
                     await asyncio.to_thread(self._write, entries)
@@ -158,6 +161,14 @@ class Session:
                     return
         finally:
             self._flusher = None
+
+    async def _company(self) -> None:
+        wanted = min(COMPANY, len(self.ledger.intents) // 2) if is_remote(self._store) else 0
+        if len(self._pending) < wanted:
+            self._wanted = wanted
+            self._gathered.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._gathered.wait(), PATIENCE)
 
     def _write(self, entries: Sequence[Entry]) -> None:
         self._lock.check()
@@ -295,6 +306,7 @@ def open_session(
 
     ``lock_timeout``, ``say`` and ``cancelled`` as for :meth:`Lock.acquire`."""
     lock = location.lock()
+    hold_store(location.store)
     try:
         lease, taken_from = lock.acquire(operation, lock_timeout, say=say, cancelled=cancelled)
         for _ in range(20):

@@ -12,7 +12,7 @@ from mlinfra.state.encryption.settings import Encryption
 from mlinfra.state.lock import KEY as LOCK
 from mlinfra.state.sealing import ENVELOPE, no_encryption
 from mlinfra.state.sealing import KEY as PLAIN_KEY
-from mlinfra.state.store import Blob, BreaksLocks, Store, close_store, delete_all, is_remote
+from mlinfra.state.store import Blob, BreaksLocks, Store, close_store, delete_all, hold_store, is_remote
 
 MAGIC = b"mlinfra-encrypted-1\n"
 """How an encrypted blob begins; then follow the id of its data key, the nonce and the ciphertext."""
@@ -58,6 +58,9 @@ class EncryptedStore:
 
     def delete_many(self, keys: Iterable[str]) -> None:
         delete_all(self._inner, keys)
+
+    def hold(self) -> None:
+        hold_store(self._inner)
 
     def close(self) -> None:
         close_store(self._inner)

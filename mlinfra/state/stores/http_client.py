@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from functools import cache
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -103,7 +104,7 @@ class HttpClient:
         if self.username or self.password:
             headers["Authorization"] = "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
         request = urllib.request.Request(url, data=body, headers=headers, method=method)
-        opener = urllib.request.build_opener(_NoRedirect(), urllib.request.HTTPSHandler(context=self._tls()))
+        opener = _opener(self.verify)
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1
             try:
@@ -122,13 +123,6 @@ class HttpClient:
             time.sleep(pause(attempt))
         raise AssertionError("unreachable")
 
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
     def _refused(self, status: int, body: bytes) -> StateError:
         if status in (401, 403):
             return StoreUnavailable(
@@ -144,6 +138,15 @@ class HttpClient:
 
     def _host(self) -> str:
         return urlsplit(self.address).netloc
+
+
+@cache
+def _opener(verify: bool) -> urllib.request.OpenerDirector:
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return urllib.request.build_opener(_NoRedirect(), urllib.request.HTTPSHandler(context=context))
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

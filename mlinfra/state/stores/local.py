@@ -22,7 +22,7 @@ class LocalStore:
     def get(self, key: str) -> Blob | None:
         try:
             data = (self._root / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         return Blob(data, _version(data))
 

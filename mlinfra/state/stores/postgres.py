@@ -109,8 +109,9 @@ class PostgresStore:
                 if self._connection is None:
                     # Server-side prepared statements do not survive a transaction-pooling pgbouncer.
                     self._connection = psycopg.connect(
-                        self._conninfo, autocommit=True, connect_timeout=10, prepare_threshold=None, application_name="mlinfra"
-                    )
+                        self._conninfo, autocommit=True, connect_timeout=10, prepare_threshold=None, application_name="mlinfra",
+                        client_encoding="utf8",
+                    )  # fmt: skip
                     self._connection.execute("SET synchronous_commit = on")  # durable when acknowledged, whatever the default
                 return act(self._connection)
             except errors.UndefinedTable:
