@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +14,14 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError, StateError
 from mlinfra.model.events import Sink, discard
 from mlinfra.model.plan import Plan
+from mlinfra.model.redaction import redact
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import Map, SecretDigest, Value, reveal, within
 from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
 from mlinfra.state.compare import equal, predict, recollect
-from mlinfra.state.entries import Drop, Rename
+from mlinfra.state.entries import Close, Drop, Rename
 from mlinfra.state.history import HistoryEntry, find_history, read_history
 from mlinfra.state.session import Session
 from mlinfra.workflow import Planned, plan, plan_from, validate
@@ -39,6 +39,7 @@ from mlinfra.workspace import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from mlinfra.state.doctor import Finding
     from mlinfra.state.encryption.rotation import Rotated
 
 
@@ -101,18 +102,47 @@ def open_output(o: Options, name: str) -> Value:
 
 
 def state_text(o: Options) -> str:
-    """The recorded state as JSON text."""
-    from mlinfra.state.codec import encode, encode_resource
+    """The recorded state as JSON text, which :func:`state_push` takes."""
+    from mlinfra.state.exchange import to_text
 
-    state = read_state(o)
-    tree = {
-        "lineage": state.lineage,
-        "serial": state.serial,
-        "outputs": encode(state.outputs),
-        "sensitive_outputs": list(state.sensitive_outputs),
-        "resources": [encode_resource(r) for _, r in sorted(state.resources.items())],
-    }
-    return json.dumps(tree, indent=2)
+    return to_text(read_state(o))
+
+
+def state_push(o: Options, file: Path, *, force: bool = False) -> bool:
+    """Put the state in ``file`` in the place of the recorded one; False when they are the same already. StateError for a foreign
+    lineage, an older serial, or what is broken in itself, unless ``force``."""
+    from mlinfra.state.exchange import from_text, push
+
+    try:
+        pushed = from_text(file.read_text(), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateError(Diagnostic(code="state.no_file", message=f"{file} cannot be read: {error}")) from None
+    if read_state(o) == pushed:
+        return False
+
+    async def act(held: Session) -> None:
+        await push(held, pushed, force=force)
+
+    _edit(o, "state push", act)
+    return True
+
+
+def doctor(o: Options, *, mend: bool = False) -> tuple[list[Finding], list[Finding]]:
+    """What is wrong with the state, and what of it was repaired (only with ``mend``, and only what is safe)."""
+    from mlinfra.state.doctor import examine, repair
+
+    where = location_now(o)
+    before = examine(where)
+    if not mend or not any(f.safe for f in before):
+        return before, []
+
+    async def act(held: Session) -> None:
+        await repair(held, where)
+
+    _edit(o, "state doctor", act)
+    after = examine(where)
+    left = {f.message for f in after}
+    return after, [f for f in before if f.safe and f.message not in left]
 
 
 def state_move(o: Options, source: str, to: str) -> None:
@@ -133,15 +163,16 @@ def state_move(o: Options, source: str, to: str) -> None:
 
 
 def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
-    """Forget recorded objects without touching them; the addresses forgotten."""
+    """Forget recorded objects, and creates that never reported back, without touching them; the addresses forgotten."""
     forgotten: list[str] = []
 
     async def act(held: Session) -> None:
         for pattern in addresses:
-            found = [k for k in held.ledger.resources if k[0] == pattern or k[0].startswith((pattern + ".", pattern + "["))]
-            _require(bool(found), pattern)
-            forgotten.extend(sorted({a for a, _ in found}))
-            await held.append(*(Drop(address=a, deposed=d) for a, d in found))
+            found = [k for k in held.ledger.resources if _names(pattern, k[0])]
+            opened = [i for i in held.ledger.intents.values() if _names(pattern, i.address)]
+            _require(bool(found or opened), pattern)
+            forgotten.extend(sorted({a for a, _ in found} | {i.address for i in opened}))
+            await held.append(*(Drop(address=a, deposed=d) for a, d in found), *(Close(op=i.op) for i in opened))
 
     _edit(o, "state rm", act)
     return forgotten
@@ -221,7 +252,7 @@ def logs(o: Options, address: str, follow: bool, *, registry: Registry | None = 
         lines = kind.logs(client, found, follow=follow)
         while True:
             try:
-                yield loop.run_until_complete(anext(lines))
+                yield redact(loop.run_until_complete(anext(lines)))
             except StopAsyncIteration:
                 return
     finally:
@@ -255,6 +286,10 @@ def _edit(o: Options, operation: str, act: Callable[[Session], Awaitable[None]])
             await act(held)
 
     asyncio.run(run())
+
+
+def _names(pattern: str, address: str) -> bool:
+    return address == pattern or address.startswith((pattern + ".", pattern + "["))
 
 
 def _require(found: bool, address: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,17 @@ def find_history(location: Location, number: int) -> HistoryEntry:
             )
         )
     return entry
+
+
+def damaged_history(location: Location) -> list[tuple[str, str]]:
+    """The keys of entries that cannot be read, each with why."""
+    found: list[tuple[str, str]] = []
+    for key in location.store.list(location.prefix + "history/"):
+        try:
+            _load(location, key)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+            found.append((key, str(error) or type(error).__name__))
+    return found
 
 
 def _number(key: str) -> int:

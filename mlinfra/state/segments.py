@@ -24,6 +24,7 @@ from mlinfra.state.codec import decode, decode_resource, encode, encode_resource
 from mlinfra.state.entries import Entry, Intent, decode_entry, encode_entry
 from mlinfra.state.formats import FORMAT, refuse_newer, upgrade
 
+_SEALED = b"mlinfra-encrypted-"
 _NUMBER = re.compile(r"\d{12,}")
 
 
@@ -162,9 +163,11 @@ def _checksum(data: bytes) -> str:
 
 
 def _damage(data: bytes) -> Damage:
-    """Torn is what a crash leaves: an end that is missing, or blocks that were never written (NULs)."""
+    """Torn is what a crash leaves: an end that is missing, or blocks that were never written (NULs).
+
+    What is encrypted and does not open may be either: it counts as torn, so that it may be the last one and nothing else."""
     first, newline, body = data.partition(b"\n")
-    if not newline or b"\0" in data:
+    if not newline or b"\0" in data or first.startswith(_SEALED):
         return Damage.TORN
     try:
         expected = json.loads(first).get("bytes")
