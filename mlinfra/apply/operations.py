@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mlinfra.apply.answers import attributes_of, broken_promises, refuse, to_record
@@ -18,7 +18,7 @@ from mlinfra.model.events import Sink, StepProgress, StepRetry
 from mlinfra.model.plan import Operation, Plan
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
 from mlinfra.model.schema import Schema
-from mlinfra.model.values import Map, Path, Value, is_known, leaves, lookup, path_text, references
+from mlinfra.model.values import EMPTY, Map, Path, Value, is_known, leaves, lookup, path_text, references
 from mlinfra.provider.calls import BrokenContract, call
 from mlinfra.provider.connections import Bound, Connections
 from mlinfra.provider.contract import Adopts, Finds, Succeeds
@@ -169,7 +169,8 @@ class Operations:
             elif not isinstance(failure, _OPEN_ENDED) and not schema.virtual:
                 await self.session.append(Close(op=op))
             raise
-        return await self._made(resource, schema, wanted, triggers, answer, op, before=current)
+        untold = {k: v for k, v in recorded.attributes.items() if k not in wanted and _is_told_once(schema, k)}
+        return await self._made(resource, schema, wanted, triggers, answer, op, before=current, untold=untold)
 
     async def _unchanged(
         self, resource: Resource, schema: Schema, recorded: ResourceState, triggers: Value, current: ResourceState
@@ -232,12 +233,16 @@ class Operations:
         op: str,
         *,
         before: ResourceState | None,
+        untold: Mapping[str, Value] = EMPTY,
     ) -> Result:
-        """Record what stands, then complain if it is not what was asked for."""
+        """Record what stands, then complain if it is not what was asked for. ``untold`` stays as it was where the answer does
+        not mention it."""
         complaint = broken_promises(schema, wanted, answer, self.session.sealer)
         if not isinstance(answer, Observed):
             raise refuse(resource.provider, complaint)
         attributes = attributes_of(schema, wanted, answer)
+        if untold:
+            attributes = Map({**untold, **attributes})
         self.live.set(resource.address, attributes)
         record = self._record(resource, schema, attributes, answer.id, triggers, before=before)
         await self.session.append(Record(resource=record, op=op))
@@ -346,6 +351,12 @@ class Operations:
                 f"it took longer than {timeout:.0f} s", hint="raise lifecycle.timeout if it only needs more time"
             ) from None
         return found  # type: ignore[return-value]
+
+
+def _is_told_once(schema: Schema, name: str) -> bool:
+    """Whether the attribute is one that a cloud tells when it makes the object, and perhaps never again: a password."""
+    attribute = schema.attributes.get(name)
+    return attribute is not None and attribute.computed and attribute.sensitive
 
 
 async def _nothing(work: Awaitable[None]) -> None:

@@ -16,6 +16,7 @@ from mlinfra.cli.render_json import FORMAT_VERSION, diagnostic_json, dumps
 from mlinfra.cli.terminal import Terminal
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError
+from mlinfra.model.redaction import redact
 
 DEBUG_LOG = "mlinfra-debug.log"
 
@@ -125,7 +126,7 @@ def _debug(wanted: bool) -> str:
         return ""
     try:
         with Path(DEBUG_LOG).open("w", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.write(redact(traceback.format_exc()))
     except OSError:
         return ""
     return DEBUG_LOG

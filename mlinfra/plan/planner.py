@@ -16,8 +16,22 @@ from mlinfra.model.events import Sink
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, Secret, SecretDigest, SecretRef, Value, lookup
-from mlinfra.plan.diff import decide
+from mlinfra.model.values import (
+    EMPTY,
+    UNKNOWN,
+    Expr,
+    Map,
+    Ref,
+    Secret,
+    SecretDigest,
+    SecretRef,
+    Value,
+    leaves,
+    lookup,
+    path_text,
+    within,
+)
+from mlinfra.plan.diff import decide, evaluate
 from mlinfra.plan.guard import refuse_protected
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.refresh import Refreshed, refresh
@@ -116,7 +130,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         sensitive_outputs=request.sensitive_outputs if normal else (),
         output_changes=walk.output_changes() if request.mode != "refresh_only" else (),
         moves=moves,
-        warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges)),
+        warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
         blocked=tuple(request.blocked.values()),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
@@ -224,6 +238,7 @@ class _Walk:
         self.existing: dict[str, ResourceState] = {}
         self.noted: dict[str, ResourceState] = {}
         self.made_anew: set[str] = set()
+        self.warnings: list[Diagnostic] = []
         self.remembered: dict[str, ResourceState] = {}
         self.replaced = set(_replacements(request, state))
 
@@ -263,12 +278,33 @@ class _Walk:
         if change.action in (Action.CREATE, Action.REPLACE):
             self.made_anew.add(address)
         if change.action is Action.NOOP and prior is not None:
+            self._warn_of_unseen(resource)
             if decision.values is not prior.attributes:
                 self.remembered[address] = replace(prior, attributes=decision.values)
             noted = annotate(prior, resource, self._needs(address))
             if noted is not prior:
                 self.noted[address] = noted
         self.changes.append(change)
+
+    def _warn_of_unseen(self, resource: Resource) -> None:
+        """Say what was taken as recorded because it is made with a secret that nobody keeps."""
+        if not any(isinstance(leaf, Expr) for leaf in within(resource.attributes)):
+            return
+        for path, leaf in leaves(evaluate(resource, self._lookup)):
+            if isinstance(leaf, Expr) and any(type(inner) is SecretDigest for inner in within(leaf)):
+                message = (
+                    f"{path_text(path)} of {resource.address} is made with a secret of which the state keeps only a digest: "
+                )
+                self.warnings.append(
+                    Diagnostic(
+                        code="plan.secret_not_kept",
+                        severity=Severity.WARNING,
+                        message=message + "it is taken as recorded",
+                        hint="configure state.encryption, so that computed secrets can be read again",
+                        address=resource.address,
+                        span=resource.span,
+                    )
+                )
 
     def _needs(self, address: str) -> tuple[str, ...]:
         return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])

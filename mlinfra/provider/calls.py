@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from mlinfra.model.errors import StateError, StateLocked
+from mlinfra.model.redaction import redact
 from mlinfra.provider.failures import Failure, Throttled
 from mlinfra.provider.limiter import Limiter
 
@@ -52,6 +53,7 @@ async def call(
                         return found
                 answer = await act()
         except Failure as failure:
+            failure.hide()
             throttled = isinstance(failure, Throttled)
             if throttled:
                 limiter.throttled()
@@ -65,7 +67,7 @@ async def call(
             raise
         except Exception as error:
             raise BrokenContract(
-                f"{type(error).__name__}: {error}", hint=f"this is a bug in the provider {provider!r}, please report it"
+                redact(f"{type(error).__name__}: {error}"), hint=f"this is a bug in the provider {provider!r}, please report it"
             ) from error
         else:
             limiter.succeeded()

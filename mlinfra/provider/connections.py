@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
+from mlinfra.model.redaction import redact
 from mlinfra.model.values import EMPTY, Map, reveal, thaw
 from mlinfra.provider.contract import Client, Provider, ProviderContext, ResourceType
 from mlinfra.provider.failures import Failure
@@ -71,7 +74,15 @@ class Connections:
         try:
             config = provider.config.model_validate(thaw(reveal(settings)))
             return await provider.connect(config, self._context(instance))
+        except ValidationError as error:  # a fetched secret that the settings do not take
+            problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+            raise PlanError(
+                Diagnostic(
+                    code="provider.settings", message=f"the settings of provider {instance!r}: {redact('; '.join(problems))}"
+                )
+            ) from None
         except Failure as failure:
+            failure.hide()
             raise PlanError(
                 Diagnostic(
                     code=failure.code,
