@@ -42,6 +42,7 @@ class Reading:
     ``epoch``     the highest that wrote anything
     ``fences``    first segments of the holders so far; they must stay for a while
     ``stale``     keys that the snapshot contains already, and no fences
+    ``later``     keys that it does not contain
     ``torn``      keys of segments that were never acknowledged: a crash tore them
     ``strays``    keys below the journal that no segment has
     ``irregular`` whether the journal has to be put in order before it grows
@@ -54,6 +55,7 @@ class Reading:
     epoch: int = 0
     fences: tuple[Fence, ...] = ()
     stale: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
@@ -166,6 +168,7 @@ def _assemble(
         epoch=epoch,
         fences=tuple(sorted(fences.values(), key=lambda f: f.number)),
         stale=[key for key, number in numbers.items() if number <= start and number not in fences],
+        later=[key for key, number in numbers.items() if number > start],
         torn=[key for key in sorted_.bad if numbers[key] > start],
         misplaced=sorted_.misplaced,
         weight=sum(len(b.data) + REQUEST for b in blobs.values()),

@@ -23,7 +23,7 @@ from mlinfra.state.entries import Begin, Entry, Ledger
 from mlinfra.state.journal import REQUEST, SNAPSHOT, Reading, read_journal
 from mlinfra.state.lock import LEASE, SKEW, Lease, Lock, lost
 from mlinfra.state.sealing import Sealer, open_sealer
-from mlinfra.state.segments import Fence, decode_snapshot, encode_segment, encode_snapshot, segment_key, segment_number
+from mlinfra.state.segments import Fence, decode_snapshot, encode_segment, encode_snapshot, segment_key
 from mlinfra.state.store import Store, StoreConflict, StoreUnavailable, close_store, delete_all, hold_store, is_remote
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Session:
         self._snapshot_size = found.snapshot_size
         self._weight = found.weight
         self._fences = list(found.fences)
-        self._garbage = list(found.stale)
+        self._garbage = [*found.stale, *found.later]
         self._found = found
         self._pending: list[tuple[Sequence[Entry], asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -208,13 +208,10 @@ class Session:
 
     def _tidy(self) -> None:
         """Fold a journal that a crash or a restored backup left in disorder into the snapshot; what was torn is kept aside."""
-        prefix = self._location.prefix
         for key in self._found.torn:
             blob = self._store.get(key)
             if blob is not None:
                 self._keep_aside(key, blob.data)
-        keys = [k for k in self._store.list(prefix + "journal/") if (segment_number(k) or self._position + 1) <= self._position]
-        self._garbage += [k for k in keys if k not in self._garbage]
         self._compact()
 
     def _keep_aside(self, key: str, data: bytes) -> None:
