@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mlinfra.lower.stack import Stack
 from mlinfra.model.address import matches, parse_address
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError, SpecError, StateError
 from mlinfra.model.events import Sink, discard
 from mlinfra.model.plan import Plan
-from mlinfra.model.resource import Resource
+from mlinfra.model.redaction import redact
+from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import Map, SecretDigest, leaves
+from mlinfra.model.values import Map, SecretDigest, Value, reveal, within
 from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import examine
+from mlinfra.state.compare import equal, predict, recollect
 from mlinfra.state.entries import Close, Drop, Rename
 from mlinfra.state.history import HistoryEntry, find_history, read_history
 from mlinfra.state.session import Session
@@ -39,6 +42,10 @@ from mlinfra.workspace import (
     validated,
 )  # fmt: skip
 
+if TYPE_CHECKING:
+    from mlinfra.state.doctor import Finding
+    from mlinfra.state.encryption.rotation import Rotated
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusRow:
@@ -55,7 +62,13 @@ def save_plan(o: Options, planned: Planned, file: Path) -> None:
     """Write the plan to ``file``; no secret goes in."""
     from mlinfra.plan.file import PlanFile, write_plan
 
-    content = PlanFile(plan=planned.plan, files=planned.files, variables=planned.variables, digests=to_rows(planned.digests))
+    content = PlanFile(
+        plan=planned.plan,
+        files=planned.files,
+        variables=planned.variables,
+        digests=to_rows(planned.digests),
+        secrets=planned.secrets,
+    )
     if planned.resolved is None:
         raise PlanError(Diagnostic(code="plan.saved_already", message="this plan came from a file; copy that file"))
     write_plan(file, content, location(o, planned.resolved).sealer(create=True))
@@ -69,11 +82,17 @@ def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Pl
     content = read_plan(file)
     made = content.plan
     planned = Planned(
-        plan=made, state=State(), digests=from_rows(content.digests), files=content.files, variables=content.variables
+        plan=made,
+        state=State(),
+        digests=from_rows(content.digests),
+        files=content.files,
+        variables=content.variables,
+        secrets=content.secrets,
     )
     if o.variables:
         _refuse_other_variables(o, planned)
-    if any(isinstance(leaf, SecretDigest) for r in made.resources.values() for _, leaf in leaves(r.attributes)):
+    trees = [(r.attributes, r.lifecycle.replace_when) for r in made.resources.values()]
+    if any(isinstance(leaf, SecretDigest) for leaf in within((tuple(trees), made.outputs))):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
     return planned
 
@@ -83,19 +102,54 @@ def read_state(o: Options) -> State:
     return location_now(o).read().freeze()
 
 
-def state_text(o: Options) -> str:
-    """The recorded state as JSON text."""
-    from mlinfra.state.codec import encode, encode_resource
+def open_output(o: Options, name: str) -> Value:
+    """A recorded output with what an encrypted state keeps of its secrets in plain; digests where nothing is kept."""
+    where = location_now(o)
+    return reveal(where.sealer().open(where.read().outputs[name]))
 
-    state = read_state(o)
-    tree = {
-        "lineage": state.lineage,
-        "serial": state.serial,
-        "outputs": encode(state.outputs),
-        "sensitive_outputs": list(state.sensitive_outputs),
-        "resources": [encode_resource(r) for _, r in sorted(state.resources.items())],
-    }
-    return json.dumps(tree, indent=2)
+
+def state_text(o: Options) -> str:
+    """The recorded state as JSON text, which :func:`state_push` takes."""
+    from mlinfra.state.exchange import to_text
+
+    return to_text(read_state(o))
+
+
+def state_push(o: Options, file: Path, *, force: bool = False) -> bool:
+    """Put the state in ``file`` in the place of the recorded one; False when they are the same already. StateError for a foreign
+    lineage, an older serial, or what is broken in itself, unless ``force``."""
+    from mlinfra.state.exchange import from_text, push
+
+    try:
+        pushed = from_text(file.read_text(), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateError(Diagnostic(code="state.no_file", message=f"{file} cannot be read: {error}")) from None
+    if read_state(o) == pushed:
+        return False
+
+    async def act(held: Session) -> None:
+        await push(held, pushed, force=force)
+
+    _edit(o, "state push", act)
+    return True
+
+
+def doctor(o: Options, *, mend: bool = False) -> tuple[list[Finding], list[Finding]]:
+    """What is wrong with the state, and what of it was repaired (only with ``mend``, and only what is safe)."""
+    from mlinfra.state.doctor import examine, repair
+
+    where = location_now(o)
+    before = examine(where)
+    if not mend or not any(f.safe for f in before):
+        return before, []
+
+    async def act(held: Session) -> None:
+        await repair(held, where)
+
+    _edit(o, "state doctor", act)
+    after = examine(where)
+    left = {f.message for f in after}
+    return after, [f for f in before if f.safe and f.message not in left]
 
 
 def state_move(o: Options, source: str, to: str) -> Mapping[str, str]:
@@ -123,7 +177,7 @@ def state_move(o: Options, source: str, to: str) -> Mapping[str, str]:
 
 
 def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
-    """Forget recorded objects without touching them; the addresses forgotten."""
+    """Forget recorded objects, and creates that never reported back, without touching them; the addresses forgotten."""
     forgotten: list[str] = []
 
     async def act(held: Session) -> None:
@@ -141,6 +195,13 @@ def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
 def unlock(o: Options, lock_id: str) -> str:
     """Free a lock whoever holds it; who held it."""
     return str(location_now(o).unlock(lock_id))
+
+
+def rotate_key(o: Options) -> Rotated:
+    """Encrypt the state anew with a new data key, wrapped by the first configured key."""
+    from mlinfra.state.encryption.rotation import rotate
+
+    return rotate(location_now(o))
 
 
 def history(o: Options) -> list[HistoryEntry]:
@@ -219,7 +280,7 @@ def logs(o: Options, address: str, follow: bool, *, registry: Registry | None = 
         lines = kind.logs(client, found, follow=follow)
         while True:
             try:
-                yield loop.run_until_complete(anext(lines))
+                yield redact(loop.run_until_complete(anext(lines)))
             except StopAsyncIteration:
                 return
     finally:
@@ -290,7 +351,7 @@ def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
     filled: dict[str, Resource] = {}
     for address, resource in made.resources.items():
         now = stack.resources.get(address)
-        if now is None or sealer.seal(now.attributes) != resource.attributes:
+        if now is None or not equal(resource.attributes, now.attributes, sealer):
             raise PlanError(
                 Diagnostic(
                     code="plan.other_secrets",
@@ -298,5 +359,20 @@ def _with_secrets(o: Options, planned: Planned, registry: Registry) -> Plan:
                     hint="give the same values (--var, MLINFRA_VAR_…, --var-file), or plan again",
                 )
             )
-        filled[address] = replace(resource, attributes=now.attributes)
-    return replace(made, resources=filled)
+        filled[address] = replace(resource, attributes=now.attributes, lifecycle=now.lifecycle)
+    outputs = {
+        n: stack.outputs[n] if n in stack.outputs and equal(v, stack.outputs[n], sealer) else v for n, v in made.outputs.items()
+    }
+    return replace(made, resources=filled, prior=_remembered(made, stack, registry), outputs=Map(outputs))
+
+
+def _remembered(made: Plan, stack: Stack, registry: Registry) -> Mapping[tuple[str, str], ResourceState]:
+    """What refers to objects that stay sees their secrets: the spec gives those that it made them with."""
+    found: dict[tuple[str, str], ResourceState] = {}
+    for key, r in made.prior.items():
+        now = stack.resources.get(r.address)
+        if now is not None and not r.deposed and now.type == r.type and r.address not in made.resources:
+            known = {**predict(registry.type(r.type).schema, now.attributes), **now.attributes}
+            r = replace(r, attributes=recollect(r.attributes, known))
+        found[key] = r
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,22 +16,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mlinfra.lower.stack import Stack
-from mlinfra.model.diagnostic import Diagnostic, Span
-from mlinfra.model.errors import PlanError, SpecError
+from mlinfra.model.diagnostic import Diagnostic, Severity, Span
+from mlinfra.model.errors import PlanError, PlanStale, SpecError
 from mlinfra.model.events import ApplyFinished, Notice, Sink, discard
 from mlinfra.model.plan import Plan
 from mlinfra.model.resource import Resource
 from mlinfra.model.state import State
-from mlinfra.model.values import EMPTY, Map, Path
+from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, SecretRef, secret_refs
 from mlinfra.provider.contract import span_at
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import Resolved, resolve
+from mlinfra.state.secret_sources import is_local
 from mlinfra.state.session import Location
 from mlinfra.workspace import (
     Digests,
     Options,
     Validated,
     connections,
+    fetch_secrets,
     location,
     named_as_made,
     session,
@@ -43,13 +46,16 @@ from mlinfra.workspace import (
 if TYPE_CHECKING:
     from mlinfra.apply.stop import Stop
     from mlinfra.plan.planner import Request
+    from mlinfra.state.recovery import Recovery
+    from mlinfra.state.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A plan and what it was made from. ``stack`` and ``resolved`` are None when it was loaded from a file.
 
-    ``files``, ``variables`` and ``digests`` are what history keeps: enough to make the same plan again."""
+    ``files``, ``variables`` and ``digests`` are what history keeps: enough to make the same plan again. ``secrets`` are those
+    of ``secret("…")`` that it was made with; digests when it was loaded from a file."""
 
     plan: Plan
     state: State
@@ -59,6 +65,7 @@ class Planned:
     operation: str = "apply"
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
+    secrets: Mapping[SecretRef, Secret | SecretDigest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,24 +137,27 @@ async def plan_from(
 ) -> Planned:
     """The plan for a spec that holds together. ``operation`` is what history will call it; ``imports`` adds to the spec's."""
     from mlinfra.plan.planner import make_plan
-    from mlinfra.state.recovery import recover
+    from mlinfra.state.recovery import Recovery, recover
 
     where = location(o, valid.resolved)
     ledger = where.read()
     sealer = where.sealer()
+    secrets, warnings = await _secrets(o, valid.stack)
     connected = connections(o, valid.resolved, registry)
     try:
-        uncertain: frozenset[str] = frozenset()
+        recovery = Recovery()
         holder = where.holder() if ledger.intents else None
+        if holder is not None and o.waits and await _outlived(o, where, sink):
+            ledger, holder = where.read(), None
         if ledger.intents and holder is None:
             recovery = await recover(ledger, connected, sealer, sink)
             for entry in recovery.entries:
                 ledger.apply(entry)
-            uncertain = recovery.uncertain
         elif holder is not None:
             sink(Notice(message=f"{holder} is at work on this state: the plan may be out of date before you read it"))
         valid = named_as_made(valid, ledger.freeze(), registry)
-        request = _request(o, valid, imports or {}, uncertain)
+        request = _request(o, valid, imports or {}, recovery)
+        request = replace(request, secrets=secrets, warnings=(*request.warnings, *warnings))
         made = await make_plan(request, ledger.freeze(), connected, sealer, sink)
     finally:
         await connected.close()
@@ -160,10 +170,60 @@ async def plan_from(
         operation=operation,
         files=texts_of(valid.resolved),
         variables=valid.resolved.variables,
+        secrets=secrets,
     )
 
 
-def _request(o: Options, valid: Validated, imports: Mapping[str, str], uncertain: frozenset[str]) -> Request:
+async def _secrets(o: Options, stack: Stack) -> tuple[dict[SecretRef, Secret], tuple[Diagnostic, ...]]:
+    """What the plan needs of ``secret("…")``. An offline plan asks no cloud: those secrets are taken as recorded, with a warning."""
+    if o.mode != "normal":
+        return {}, ()
+    trees = [(r.attributes, r.lifecycle.replace_when) for r in stack.resources.values()]
+    refs = dict.fromkeys(secret_refs((tuple(trees), stack.outputs)))
+    wanted = [ref for ref in refs if o.refresh or is_local(ref)]
+    left = [ref.source for ref in refs if ref not in wanted]
+    message = f"with --no-refresh these secrets are not fetched, but taken as recorded: {', '.join(left)}"
+    warning = Diagnostic(code="plan.secrets_not_fetched", severity=Severity.WARNING, message=message)
+    return await fetch_secrets(o, wanted, stack), (warning,) if left else ()
+
+
+async def _secrets_to_apply(o: Options, planned: Planned) -> dict[SecretRef, Secret]:
+    """The secrets that the plan's steps hand to providers: those that the plan saw, or what they are now."""
+    made = planned.plan
+    trees = [(r.attributes, r.lifecycle.replace_when) for r in made.resources.values()]
+    refs = dict.fromkeys(secret_refs((tuple(trees), made.outputs)))
+    known = {ref: secret for ref, secret in planned.secrets.items() if isinstance(secret, Secret)}
+    return {**known, **await fetch_secrets(o, [ref for ref in refs if ref not in known], planned.stack)}
+
+
+def _check_secrets(planned: Planned, secrets: Mapping[SecretRef, Secret], sealer: Sealer) -> None:
+    """PlanStale, naming each, when a secret is not what it was when the plan was saved."""
+    moved = [
+        ref.source
+        for ref, seen in planned.secrets.items()
+        if isinstance(seen, SecretDigest) and ref in secrets and not sealer.fits(seen, secrets[ref].reveal())
+    ]
+    if moved:
+        message, hint = f"the secret {', '.join(moved)} has changed since the plan was made", "plan again"
+        raise PlanStale(Diagnostic(code="plan.other_secrets", message=message, hint=hint))
+
+
+async def _outlived(o: Options, where: Location, sink: Sink) -> bool:
+    """Wait until it is known whether the holder of the lock lives; whether it does not, and what it left can be looked up."""
+    loop = asyncio.get_running_loop()
+    gone = threading.Event()
+
+    def say(message: str) -> None:
+        loop.call_soon_threadsafe(sink, Notice(message=message))
+
+    try:
+        alive = await asyncio.to_thread(where.lock().settled, o.lock_timeout, say=say, cancelled=gone.is_set)
+    finally:
+        gone.set()
+    return alive is None
+
+
+def _request(o: Options, valid: Validated, imports: Mapping[str, str], recovery: Recovery) -> Request:
     from mlinfra.plan.planner import Request
 
     resolved, stack = valid.resolved, valid.stack
@@ -184,29 +244,34 @@ def _request(o: Options, valid: Validated, imports: Mapping[str, str], uncertain
         environment_protected=resolved.protect,
         allow_data_loss=o.allow_data_loss,
         spec_digest=_spec_digest(valid),
-        uncertain=uncertain,
+        uncertain=recovery.uncertain,
+        blocked=recovery.blocked,
+        blocked_needs=recovery.needs,
         warnings=valid.warnings,
     )
 
 
 async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, stop: Stop) -> Applied:
     from mlinfra.apply.executor import execute
-    from mlinfra.plan.stale import check_fresh
-    from mlinfra.state.recovery import recover
+    from mlinfra.plan.stale import check_fresh, concerned
+    from mlinfra.state.recovery import recover, refuse_blocked
 
     resolved = _resolved_again(o, planned)
     where = location(o, resolved)
     if planned.plan.is_empty and not planned.plan.has_notes and not where.read().intents:
         nothing = ApplyFinished(added=0, changed=0, destroyed=0, failed=0, blocked=0, unchanged=0, elapsed=0.0)
         return Applied(state=planned.state, outputs=planned.state.outputs, failures=(), summary=nothing)
+    secrets = await _secrets_to_apply(o, planned)
     connected = connections(o, resolved, registry)
-    async with session(o, where, planned.operation, sink) as held:
+    async with session(o, where, planned.operation, sink, cancelled=lambda: stop.level > 0) as held:
         try:
             if held.ledger.intents:
                 recovery = await recover(held.ledger, connected, held.sealer, discard)
                 await held.append(*recovery.entries)
+                refuse_blocked(recovery, frozenset(concerned(planned.plan)))
             check_fresh(planned.plan, held.ledger)
-            outcome = await execute(planned.plan, held, connected, sink, stop, locate=partial(_place, planned.stack))
+            _check_secrets(planned, secrets, held.sealer)
+            outcome = await execute(planned.plan, held, connected, sink, stop, secrets, locate=partial(_place, planned.stack))
         finally:
             await connected.close()
         state = held.ledger.freeze()

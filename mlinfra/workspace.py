@@ -5,29 +5,40 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from pydantic import ValidationError
+
 from mlinfra.lower import lower
 from mlinfra.lower.naming import as_recorded
 from mlinfra.lower.stack import Stack
 from mlinfra.model.diagnostic import Diagnostic
-from mlinfra.model.errors import MlinfraError, PlanError, SpecError
+from mlinfra.model.errors import MlinfraError, PlanError, SpecError, StateError
 from mlinfra.model.events import Notice, Sink
 from mlinfra.model.state import State
+from mlinfra.model.values import Map, Secret, SecretRef, is_known, leaves, secret_refs
 from mlinfra.provider.connections import Connections
-from mlinfra.provider.contract import FileDigest, ProviderContext
+from mlinfra.provider.contract import FileDigest, ProviderContext, span_at
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import Inputs, Resolved, examine, head
+from mlinfra.resolve.cel import substitute
 from mlinfra.resolve.files import excluded_paths, read_digests
 from mlinfra.spec.document import Spec
+from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.loader import load, read
+from mlinfra.spec.positions import MergedMap, Spans
+from mlinfra.state import secret_sources
+from mlinfra.state.cloud_access import CloudRefused
+from mlinfra.state.encryption.settings import read_settings
+from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.history import DigestRow
 from mlinfra.state.session import Location, Session, open_session
-from mlinfra.state.store import LocalStore
+from mlinfra.state.stores.opening import open_store, settings_of
+from mlinfra.state.stores.settings import BY_STORE
 
 Mode = Literal["normal", "destroy", "refresh_only"]
 Digests = Mapping[tuple[str, str], FileDigest]
@@ -38,7 +49,10 @@ HOME = ".mlinfra"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment."""
+    """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment.
+
+    ``lock_timeout`` in seconds; None: until it is known whether the lock's holder lives. ``waits``: the plan will be applied at
+    once, so that it is worth waiting to see whether a holder that left something open lives."""
 
     directory: Path
     environment: str = ""
@@ -51,7 +65,8 @@ class Options:
     refresh: bool = True
     mode: Mode = "normal"
     parallelism: int | None = None
-    lock_timeout: float = 0.0
+    lock_timeout: float | None = None
+    waits: bool = False
     allow_data_loss: bool = False
 
     @property
@@ -101,6 +116,7 @@ def examined(
     except MlinfraError as error:
         found += error.diagnostics
     found += _removed_but_there(resolved, stack)
+    found += _state_problems(resolved)
     if found:
         raise SpecError(dict.fromkeys(sorted(found, key=_place)))
     return Validated(resolved=resolved, stack=stack, digests=digests, warnings=resolved.warnings)
@@ -120,19 +136,14 @@ def named_as_made(valid: Validated, recorded: State, registry: Registry) -> Vali
 
 
 def location(o: Options, resolved: Resolved) -> Location:
-    """Where the state is."""
-    store = resolved.state.get("store", "local")
-    if store != "local":
-        raise SpecError(
-            Diagnostic(
-                code="state.unknown_store",
-                message=f"there is no state store {store!r} in this version",
-                hint="use `state: {store: local}` or leave it out",
-            )
-        )
-    path = resolved.state.get("path")
-    root = o.base / str(path) if path else o.base / HOME / "state"
-    return Location(LocalStore(root), f"{resolved.project}/{resolved.environment or 'default'}/")
+    """Where the state is. SpecError at the place of a setting that cannot be; nothing is asked of the store yet."""
+    problems = _state_problems(resolved)
+    if problems:
+        raise SpecError(problems)
+    store = open_store(resolved.state, o.base, o.environ or None)
+    encryption = read_settings(resolved.state.get("encryption"), o.base)
+    prefix = f"{resolved.project}/{resolved.environment or 'default'}/"
+    return Location(EncryptedStore(store, prefix, encryption), prefix, encryption=encryption)
 
 
 def location_now(o: Options) -> Location:
@@ -144,10 +155,17 @@ def location_now(o: Options) -> Location:
 
 
 @asynccontextmanager
-async def session(o: Options, where: Location, operation: str, sink: Sink) -> AsyncIterator[Session]:
-    """The right to write the state, for as long as the block lasts. StateLocked names who has it instead."""
+async def session(
+    o: Options, where: Location, operation: str, sink: Sink, *, cancelled: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Session]:
+    """The right to write the state, for as long as the block lasts. StateLocked names who has it instead; ``cancelled`` ends a wait."""
     keep_out_of_git(o)
-    opened = await asyncio.to_thread(open_session, where, operation, lock_timeout=o.lock_timeout)
+    loop = asyncio.get_running_loop()
+
+    def say(message: str) -> None:
+        loop.call_soon_threadsafe(sink, Notice(message=message))
+
+    opened = await asyncio.to_thread(open_session, where, operation, lock_timeout=o.lock_timeout, say=say, cancelled=cancelled)
     if opened.taken_from is not None:
         sink(Notice(message=f"took over the lock of {opened.taken_from}, which is gone"))
     try:
@@ -167,7 +185,37 @@ def connections(o: Options, resolved: Resolved, registry: Registry) -> Connectio
             project=resolved.project, environment=resolved.environment, base=base, data=data, excluded=excluded
         )
 
-    return Connections(registry, resolved.providers, context, parallelism=o.parallelism)
+    async def secrets(settings: Map) -> Map:
+        refs = tuple(secret_refs(settings))
+        return with_secrets(settings, await fetch_secrets(o, refs)) if refs else settings
+
+    return Connections(registry, resolved.providers, context, parallelism=o.parallelism, secrets=secrets)
+
+
+async def fetch_secrets(o: Options, refs: Iterable[SecretRef], stack: Stack | None = None) -> dict[SecretRef, Secret]:
+    """What lies at ``refs``. PlanError with every one that cannot be had, at its place in the ``stack``'s spec."""
+    found, refused = await secret_sources.fetch(refs, o.base, o.environ or None)
+    if refused:
+        raise PlanError([_cannot_be_had(ref, error, stack) for ref, error in refused.items()])
+    return found
+
+
+def with_secrets(tree: Map, secrets: Mapping[SecretRef, Secret]) -> Map:
+    """The tree with fetched secrets in their places."""
+    filled: Map = substitute(tree, lambda ref: ref, lambda ref: secrets.get(ref, ref))
+    return filled
+
+
+def _cannot_be_had(ref: SecretRef, error: CloudRefused, stack: Stack | None) -> Diagnostic:
+    message = f"the secret {ref.source} cannot be had: {error.message}"
+    for component in stack.components.values() if stack is not None else ():
+        for path, leaf in leaves(component.properties):
+            if ref in secret_refs(leaf):
+                place = span_at(component, path)
+                return Diagnostic(
+                    code="secret.unavailable", message=message, hint=error.hint, span=place, address=component.name, path=path
+                )
+    return Diagnostic(code="secret.unavailable", message=message, hint=error.hint)
 
 
 @contextmanager
@@ -222,6 +270,42 @@ def _removed_but_there(resolved: Resolved, stack: Stack) -> list[Diagnostic]:
         for r in resolved.removed
         if r.source in stack.resources
     ]
+
+
+def _state_problems(resolved: Resolved) -> list[Diagnostic]:
+    """What is wrong with the ``state:`` block, at its place; a setting that is a secret is not shown."""
+    if not all(is_known(value) for value in resolved.state.values()):
+        return []  # said already
+    spans = Spans(_state_node(resolved))
+    try:
+        settings_of(resolved.state)
+        read_settings(resolved.state.get("encryption"), resolved.spec.root)
+    except ValidationError as error:
+        found = diagnostics("state store", error, "state", spans, model=BY_STORE[str(resolved.state["store"])])
+    except StateError as error:
+        found = [replace(d, span=spans.get(d.path)) for d in error.diagnostics]
+    else:
+        return []
+    return [
+        replace(d, message=f"state.{d.path[0]} cannot be that secret value", hint="")
+        if d.path and isinstance(resolved.state.get(str(d.path[0])), Secret)
+        else d
+        for d in found
+    ]
+
+
+def _state_node(resolved: Resolved) -> MergedMap | None:
+    """Where each state setting that counts was written: in the environment's block, else in the spec's."""
+    environment = resolved.spec.environments.get(resolved.environment)
+    blocks = [block for block in (resolved.spec.state, environment.state if environment else None) if block is not None]
+    if not blocks:
+        return None
+    merged = MergedMap(blocks[-1].file, blocks[-1].mark)
+    for block in blocks:
+        for key in block:
+            if key in resolved.state:
+                merged.take(block, key)
+    return merged
 
 
 def _place(problem: Diagnostic) -> tuple[str, int, int]:

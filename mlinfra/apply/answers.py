@@ -60,7 +60,7 @@ def to_record(
         type=resource.type,
         provider=resource.provider,
         id=id,
-        attributes=sealer.seal_attributes(attributes, schema),
+        attributes=sealer.seal_attributes(attributes, schema, resource.attributes),
         inputs=tuple(resource.attributes),
         dependencies=tuple([a for a in needs_of(resource) if (a, "") in known]),
         schema_version=schema.version,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from mlinfra.apply.live import Live
@@ -18,7 +19,7 @@ from mlinfra.model.errors import Interrupted, MlinfraError
 from mlinfra.model.events import ApplyFinished, Sink, StepBlocked, StepFailed, StepFinished, StepStarted
 from mlinfra.model.plan import Operation, Plan
 from mlinfra.model.resource import Resource
-from mlinfra.model.values import EMPTY, UNKNOWN, Map, Path, Secret, SecretDigest
+from mlinfra.model.values import EMPTY, Map, Path, Sealed, Secret, SecretDigest, SecretRef, Value, is_known, within
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.failures import AlreadyExists, Failure
 from mlinfra.state.entries import Drop, Entry, Outputs, Record, Rename
@@ -50,20 +51,37 @@ def _at_its_block(resource: Resource, path: Path) -> Span | None:
 
 
 async def execute(
-    plan: Plan, session: Session, connections: Connections, sink: Sink, stop: Stop, *, locate: Locate = _at_its_block
+    plan: Plan,
+    session: Session,
+    connections: Connections,
+    sink: Sink,
+    stop: Stop,
+    secrets: Mapping[SecretRef, Secret] | None = None,
+    *,
+    locate: Locate = _at_its_block,
 ) -> Outcome:
-    """Run the plan's steps. Failures of steps are collected, not raised; losing the state's lock or store is raised."""
-    return await _Executor(plan, session, connections, sink, stop, locate).run()
+    """Run the plan's steps. Failures of steps are collected, not raised; losing the state's lock or store is raised.
+    ``secrets``: what was fetched for ``secret("…")``; ``locate``: where an attribute was written."""
+    return await _Executor(plan, session, connections, sink, stop, secrets, locate).run()
 
 
 class _Executor:
-    def __init__(self, plan: Plan, session: Session, connections: Connections, sink: Sink, stop: Stop, locate: Locate) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        session: Session,
+        connections: Connections,
+        sink: Sink,
+        stop: Stop,
+        secrets: Mapping[SecretRef, Secret] | None,
+        locate: Locate,
+    ) -> None:
         self.locate = locate
         self.plan = plan
         self.session = session
         self.sink = sink
         self.stop = stop
-        self.live = Live(plan, session.ledger)
+        self.live = Live(plan, session.ledger, session.sealer, secrets)
         self.operations = Operations(plan, session, connections, self.live, sink)
         self.tally = _Tally()
 
@@ -71,11 +89,13 @@ class _Executor:
         began = time.monotonic()
         await self._take_notes()
         steps = self.plan.steps
+        self.tally.failures.extend(self.plan.blocked)
+        self.tally.counts["blocked"] += len(self.plan.blocked)
         fates = await run_graph([s.needs for s in steps], self._work, self._blocked, self.stop)
         interrupted = self.stop.level > 0 and any(f is not Fate.DONE for f in fates)
         outputs = EMPTY
         if self.plan.mode != "refresh_only":
-            outputs = await self._outputs(complete=all(f is Fate.DONE for f in fates))
+            outputs = await self._outputs(complete=all(f is Fate.DONE for f in fates) and not self.plan.blocked)
         counts = self.tally.counts
         summary = ApplyFinished(
             added=counts["added"], changed=counts["changed"], destroyed=counts["destroyed"], failed=counts["failed"],
@@ -92,7 +112,7 @@ class _Executor:
             entries.append(Rename(moves=Map(dict(self.plan.moves))))
         for r in self.plan.records:
             schema = self.operations.schema(r.type)
-            sealed = self.session.sealer.seal_attributes(r.attributes, schema)
+            sealed = self.session.sealer.seal_attributes(r.attributes, schema, r.inputs)
             entries.append(Record(resource=replace(r, attributes=sealed, version=r.version + 1)))
         entries.extend(Drop(address=a, deposed=d) for a, d in self.plan.gone if (a, d) in self.session.ledger.resources)
         if entries:
@@ -177,25 +197,39 @@ class _Executor:
         values: dict[str, object] = {}
         sealed: dict[str, object] = {}
         sensitive = set(self.plan.sensitive_outputs)
+        self.live.resolve(self.plan.outputs)
+        if self.live.needs_reading and complete:
+            with suppress(Failure):  # what cannot be read now keeps its last value
+                await self.operations.read_again()
         for name, tree in self.plan.outputs.items():
             value = self.live.resolve(tree)
-            if value is UNKNOWN:
+            if not is_known(value):
                 if name in ledger.outputs:
                     sealed[name] = ledger.outputs[name]
                 continue
-            if isinstance(value, (Secret, SecretDigest)):  # a digest: the plan came from a file
+            if any(isinstance(leaf, (Secret, SecretDigest)) for leaf in within(value)):  # a digest: the plan came from a file
                 sensitive.add(name)
             elif name in sensitive:
                 value = Secret(value)
             values[name] = value
-            sealed[name] = self.session.sealer.seal(value)
+            sealed[name] = self._kept(self.session.sealer.keep(value), ledger.outputs.get(name))
         names = tuple(sorted(sensitive & sealed.keys()))
         if not complete and not self.plan.outputs:
             return Map(values)
-        if Map(sealed) != ledger.outputs or names != ledger.sensitive_outputs:
+        if not _identical(sealed, ledger.outputs) or names != ledger.sensitive_outputs:
             try:
                 await self.session.append(Outputs(values=Map(sealed), sensitive=names))
             except MlinfraError:
                 if complete:
                     raise
         return Map(values)
+
+    @staticmethod
+    def _kept(sealed: Value, recorded: Value) -> Value:
+        """``recorded`` where it is the same secret, encrypted already: a new ciphertext would be no news."""
+        return recorded if isinstance(recorded, Sealed) and recorded == sealed else sealed
+
+
+def _identical(sealed: Mapping[str, Value], recorded: Map) -> bool:
+    """Whether the outputs are recorded as they should be: same values, and encrypted where they should be."""
+    return sealed == recorded and all(isinstance(recorded[n], Sealed) for n, v in sealed.items() if isinstance(v, Sealed))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mlinfra.apply.answers import attributes_of, broken_promises, refuse, to_record
@@ -18,13 +18,13 @@ from mlinfra.model.events import Sink, StepProgress, StepRetry
 from mlinfra.model.plan import Operation, Plan
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
 from mlinfra.model.schema import Schema
-from mlinfra.model.values import Map, Value, is_known, leaves, path_text
+from mlinfra.model.values import EMPTY, Map, Path, Value, is_known, leaves, lookup, path_text, references
 from mlinfra.provider.calls import BrokenContract, call
 from mlinfra.provider.connections import Bound, Connections
 from mlinfra.provider.contract import Adopts, Finds, Succeeds
 from mlinfra.provider.failures import Conflict, Failure, Invalid, NotFound, Throttled, Timeout, Transient
 from mlinfra.provider.progress import listening
-from mlinfra.state.compare import differences, keep_ignored
+from mlinfra.state.compare import differences, keep_ignored, predict
 from mlinfra.state.entries import Close, Depose, Drop, Entry, Intent, Record
 from mlinfra.state.session import Session
 
@@ -167,7 +167,8 @@ class Operations:
             elif not isinstance(failure, _OPEN_ENDED) and not schema.virtual:
                 await self.session.append(Close(op=op))
             raise
-        return await self._made(resource, schema, wanted, triggers, answer, op, before=current)
+        untold = {k: v for k, v in recorded.attributes.items() if k not in wanted and _is_told_once(schema, k)}
+        return await self._made(resource, schema, wanted, triggers, answer, op, before=current, untold=untold)
 
     async def _unchanged(
         self, resource: Resource, schema: Schema, recorded: ResourceState, triggers: Value, current: ResourceState
@@ -230,12 +231,16 @@ class Operations:
         op: str,
         *,
         before: ResourceState | None,
+        untold: Mapping[str, Value] = EMPTY,
     ) -> Result:
-        """Record what stands, then complain if it is not what was asked for."""
+        """Record what stands, then complain if it is not what was asked for. ``untold`` stays as it was where the answer does
+        not mention it."""
         complaint = broken_promises(schema, wanted, answer, self.session.sealer)
         if not isinstance(answer, Observed):
             raise refuse(resource.provider, complaint)
         attributes = attributes_of(schema, wanted, answer)
+        if untold:
+            attributes = Map({**untold, **attributes})
         self.live.set(resource.address, attributes)
         record = self._record(resource, schema, attributes, answer.id, triggers, before=before)
         await self.session.append(Record(resource=record, op=op))
@@ -263,7 +268,7 @@ class Operations:
     def _differences(
         self, schema: Schema, recorded: ResourceState, wanted: Map, resource: Resource
     ) -> tuple[AttributeChange, ...]:
-        predicted = schema.predict(wanted) if schema.predict else {}
+        predicted = predict(schema, wanted)
         everything = {**{k: v for k, v in predicted.items() if k not in wanted}, **wanted}
         return differences(
             schema, recorded.attributes, everything, self.session.sealer,
@@ -282,17 +287,30 @@ class Operations:
         """The wanted attributes and replace_when values, everything known. Secrets that are not in memory are read again."""
         wanted = self.live.resolve(resource.attributes)
         if self.live.needs_reading:
-            await self._read_again()
+            await self.read_again()
             wanted = self.live.resolve(resource.attributes)
         unknown = [path for path, leaf in leaves(wanted) if not is_known(leaf)]
         if unknown:
-            raise Invalid(
-                f"{path_text(unknown[0])} is still not known: what it refers to has not been made or has no such attribute",
-                path=unknown[0],
-            )
+            raise self._not_known(unknown[0], resource)
         return wanted, self.live.resolve(resource.lifecycle.replace_when)
 
-    async def _read_again(self) -> None:
+    def _not_known(self, path: Path, resource: Resource) -> Invalid:
+        asked = {ref.address for ref in references(lookup(resource.attributes, path[:1]))}
+        lost = sorted(asked & self.live.unreadable)
+        if lost:
+            return Invalid(
+                f"{path_text(path)} needs a secret of {lost[0]}, which was made by an earlier apply: the state keeps only its digest, "
+                "and its provider does not tell it again",
+                path=path,
+                hint="configure state.encryption, so that such secrets are kept, and replace it once: "
+                f"mlinfra apply --replace {lost[0]}",
+            )
+        return Invalid(
+            f"{path_text(path)} is still not known: what it refers to has not been made or has no such attribute", path=path
+        )
+
+    async def read_again(self) -> None:
+        """Read the objects whose secrets are neither in memory nor kept by the state."""
         for address in sorted(self.live.needs_reading):
             recorded = self.session.ledger.resources.get((address, ""))
             if recorded is not None:
@@ -300,7 +318,8 @@ class Operations:
                 found = await call(lambda b=bound, r=recorded: b.type.read(b.client, r), bound.limiter, provider=bound.provider)  # type: ignore[misc]
                 if found is not None:
                     self.live.set(address, attributes_of(bound.type.schema, recorded.attributes, found))
-        self.live.needs_reading.clear()
+            self.live.unreadable.add(address)  # what is not known now, nobody will tell
+            self.live.needs_reading.discard(address)
 
     @staticmethod
     def _desired(resource: Resource, wanted: Map) -> Desired:
@@ -313,12 +332,17 @@ class Operations:
         if bound.type.schema.virtual:
             answer = await act()
             return answer  # type: ignore[return-value]
+
+        async def sent() -> Observed | None:
+            self.session.check()  # a holder that lost its lock must not change the world: nobody would record it
+            return await act()
+
         address = self.plan.changes[self.plan.steps[index].change].address
 
         def retried(attempt: int, wait: float, reason: str) -> None:
             self.sink(StepRetry(step=index, address=address, attempt=attempt, wait=wait, reason=reason))
 
-        work = call(act, bound.limiter, provider=bound.provider, retried=retried, before_retry=already)
+        work = call(sent, bound.limiter, provider=bound.provider, retried=retried, before_retry=already)
         timeout = resource.lifecycle.timeout if resource else None
         try:
             found = await asyncio.wait_for(work, timeout) if timeout else await work
@@ -327,6 +351,12 @@ class Operations:
                 f"it took longer than {timeout:.0f} s", hint="raise lifecycle.timeout if it only needs more time"
             ) from None
         return found  # type: ignore[return-value]
+
+
+def _is_told_once(schema: Schema, name: str) -> bool:
+    """Whether the attribute is one that a cloud tells when it makes the object, and perhaps never again: a password."""
+    attribute = schema.attributes.get(name)
+    return attribute is not None and attribute.computed and attribute.sensitive
 
 
 async def _nothing(work: Awaitable[None]) -> None:

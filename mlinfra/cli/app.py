@@ -17,6 +17,7 @@ from mlinfra.cli.terminal import Terminal
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError
 from mlinfra.model.own_files import DEBUG_LOG
+from mlinfra.model.redaction import redact
 
 COMMANDS = {
     "init": "Write a starter spec, or check that this one's providers are there",
@@ -124,7 +125,7 @@ def _debug(wanted: bool) -> str:
         return ""
     try:
         with Path(DEBUG_LOG).open("w", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.write(redact(traceback.format_exc()))
     except OSError:
         return ""
     return DEBUG_LOG

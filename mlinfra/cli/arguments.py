@@ -19,7 +19,8 @@ _TAKES_VALUE = frozenset(
 _FLAGS = frozenset(
     {
         "--yes", "--json", "--no-color", "--debug", "--destroy", "--refresh-only", "--no-refresh", "--detailed-exitcode",
-        "--allow-data-loss", "--check", "--diff", "--raw", "--follow", "--help",
+        "--allow-data-loss", "--check", "--diff", "--raw", "--follow", "--force", "--repair",
+        "--help",
     }
 )  # fmt: skip
 _KNOWN = _TAKES_VALUE | _FLAGS

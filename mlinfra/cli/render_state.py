@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from mlinfra.cli.render_values import SENSITIVE_TEXT, block, inline, key_text
 from mlinfra.cli.tables import table
@@ -10,6 +11,9 @@ from mlinfra.cli.terminal import PLAIN, Style, harmless
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import Secret, SecretDigest, Value
+
+if TYPE_CHECKING:
+    from mlinfra.state.doctor import Finding
 
 
 def state_text(state: State, *, style: Style = PLAIN, width: int = 80) -> str:
@@ -73,3 +77,14 @@ def state_table(resources: Iterable[ResourceState], *, style: Style = PLAIN, wid
         for r in sorted(resources, key=lambda r: r.key)
     ]
     return table(("address", "type", "id"), rows, style=style, width=width)
+
+
+def findings_text(findings: Iterable[Finding], *, style: Style = PLAIN, done: bool = False) -> str:
+    """What the doctor found, each with what to do; or what he mended (``done``)."""
+    lines: list[str] = []
+    for f in findings:
+        word = style.green("mended") if done else style.dim("note") if f.note else style.yellow("problem")
+        lines.append(f"{word}: {harmless(f.message)} [{f.code}]")
+        if f.remedy and not done:
+            lines.append(f"    {harmless(f.remedy)}")
+    return "\n".join(lines)

@@ -118,12 +118,17 @@ def _variable(text: str) -> tuple[str, str]:
 def lock_timeout(function: Command) -> Command:
     """The option of every command that takes the state's lock."""
     return click.option(
-        "--lock-timeout", callback=_seconds, default="0s", metavar="DURATION", help="Wait so long for the state's lock."
+        "--lock-timeout",
+        callback=_seconds,
+        metavar="DURATION",
+        help="Wait so long for the state's lock; without it, until it is known whether its holder lives.",
     )(function)
 
 
-def _seconds(_: click.Context, __: click.Parameter, text: str) -> float:
-    """``30s``, ``2m``, or a bare number of seconds."""
+def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """``30s``, ``2m``, or a bare number of seconds; None when it is not given."""
+    if text is None:
+        return None
     from mlinfra.kinds.units import parse_seconds
 
     try:

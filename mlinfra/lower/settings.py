@@ -7,12 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlinfra.model.diagnostic import Diagnostic, Span
-from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, reveal, thaw
+from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, reveal, thaw, transform, within
 from mlinfra.provider.registry import Registry
+from mlinfra.resolve.cel import descend
 from mlinfra.resolve.resolved import Resolved
 from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.positions import Spans, YamlMap
 from mlinfra.spec.suggest import did_you_mean
+from mlinfra.state.compare import waits_for_secret
 
 
 def check_settings(resolved: Resolved, registry: Registry, instance: str) -> tuple[Map, list[Diagnostic]]:
@@ -28,15 +30,28 @@ def check_settings(resolved: Resolved, registry: Registry, instance: str) -> tup
         return EMPTY, [problem]
     written = written or EMPTY
     try:
-        model = provider.config.model_validate(thaw(reveal(written)))
+        model = provider.config.model_validate(thaw(reveal(transform(written, _stand_in))))
     except ValidationError as error:
         node = _written_at(resolved, instance)
         spans = Spans(node) if node is not None else {}
         found = diagnostics(provider.name, error, f"providers.{instance}", spans, model=provider.config)
-        return written, [_hide(problem, written) for problem in found]
+        return written, [_hide(problem, written) for problem in found if not _waits(problem, written)]
     settings: dict[str, Value] = dict(freeze(model.model_dump()))
     settings.update({key: value for key, value in written.items() if _holds_secret(value)})
     return Map(settings), []
+
+
+def _stand_in(leaf: Value) -> Value:
+    """A text for a secret that is fetched only when the provider connects, which checks it again."""
+    return "(sensitive)" if waits_for_secret(leaf) else leaf
+
+
+def _waits(problem: Diagnostic, written: Map) -> bool:
+    """Whether the problem is that of a stand-in."""
+    try:
+        return waits_for_secret(descend(written, problem.path))
+    except KeyError:
+        return False
 
 
 def _hide(problem: Diagnostic, written: Map) -> Diagnostic:
@@ -64,8 +79,4 @@ def instance_span(resolved: Resolved, instance: str) -> Span | None:
 
 
 def _holds_secret(value: Any) -> bool:
-    if isinstance(value, Map):
-        return any(_holds_secret(v) for v in value.values())
-    if isinstance(value, tuple):
-        return any(_holds_secret(v) for v in value)
-    return isinstance(value, Secret)
+    return any(isinstance(leaf, Secret) for leaf in within(value))

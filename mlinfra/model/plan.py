@@ -48,6 +48,7 @@ class Plan:
     ``prior``      what refresh saw of every object that a step touches or refers to, by (address, deposed key)
     ``records``    objects to be recorded anew though no step touches them: drift taken note of, protection switched on
     ``gone``       (address, deposed key) of what refresh did not find any more
+    ``blocked``    a problem for each address whose last create cannot be resolved: it and what depends on it are left alone
     ``mode``       normal · destroy · refresh_only
     """
 
@@ -64,6 +65,7 @@ class Plan:
     output_changes: tuple[OutputChange, ...] = ()
     moves: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    blocked: tuple[Diagnostic, ...] = ()
     spec_digest: str = ""
     lineage: str = ""
     serial: int = 0

@@ -59,6 +59,7 @@ class Schema:
     ``costs``       exists for money
     ``virtual``     lives in the state alone: no intent is journalled, no read is needed
     ``create_first``  replace by building the new one beside the old whenever names allow it (immutable, content-named objects)
+    ``lag``         seconds for which the cloud may not show yet what was made: what is not found is looked for again after them
     ``named_by``    the attribute that names the object: two of one name cannot stand side by side, so that a replacement which
                     keeps it is never made first by ``create_first`` above
     """
@@ -75,4 +76,5 @@ class Schema:
     virtual: bool = False
     create_first: bool = False
     named_by: str = ""
+    lag: float = 0.0
     description: str = field(default="")

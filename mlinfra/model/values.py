@@ -2,7 +2,8 @@
 
 A tree is built of scalars, ``tuple`` and :class:`Map`. Four leaves stand for what is not (yet) a plain value:
 :class:`Ref` (another resource's attribute), :class:`Expr` (CEL over such attributes), :class:`Secret` (a value that must
-never be written) and :data:`UNKNOWN` (known only after apply). In state a secret is a :class:`SecretDigest`.
+never be written) and :data:`UNKNOWN` (known only after apply). In state a secret is a :class:`SecretDigest`, or a
+:class:`Sealed` where it can be read again. A secret that is still to be fetched is ``Secret(SecretRef(source))``.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
+from mlinfra.model import redaction
+
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a tree: map keys and list indexes from the root."""
 
 Value: TypeAlias = Any
-"""A frozen tree: None, bool, int, float, str, tuple[Value, ...], Map, Ref, Expr, Secret, SecretDigest or UNKNOWN."""
+"""A frozen tree: None, bool, int, float, str, tuple[Value, ...], Map, Ref, Expr, Secret, SecretRef, SecretDigest or
+UNKNOWN."""
 
 
 class Map(dict[str, Any]):
@@ -74,12 +78,14 @@ class Expr:
 
 
 class Secret:
-    """A value that must never be written or shown. Compares by value; prints as ``(sensitive)``."""
+    """A value that must never be written or shown. Compares by value; prints as ``(sensitive)``. What it holds is taken out
+    of every message from then on (see :mod:`mlinfra.model.redaction`)."""
 
     __slots__ = ("_value",)
 
     def __init__(self, value: Value) -> None:
         self._value = value
+        redaction.remember(value)
 
     def reveal(self) -> Value:
         """The value itself, for the one call that needs it."""
@@ -101,13 +107,37 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret lies (``env:NAME``, ``awssm:NAME#key``): no secret itself. Fetched by plan and apply."""
+
+    source: str
+
+    def __str__(self) -> str:
+        return f'secret("{self.source}")'
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SecretDigest:
-    """What state keeps of a secret: a keyed digest (hex), so that a change is seen and the value is not."""
+    """What state keeps of a secret: a keyed digest, so that a change is seen and the value is not. ``digest`` is hex, with
+    ``ID.`` before it that names the key (nothing: the key of an unencrypted state)."""
 
     digest: str
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretDigest) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(("SecretDigest", self.digest))
+
     def __repr__(self) -> str:
         return "(sensitive)"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sealed(SecretDigest):
+    """A secret that an encrypted state keeps: its digest, by which it is compared, and its ``ciphertext`` (base64)."""
+
+    ciphertext: str
 
 
 class _Unknown:
@@ -123,7 +153,7 @@ class _Unknown:
 UNKNOWN = _Unknown()
 """A value that is known only after apply."""
 
-DEFERRED = (Ref, Expr, _Unknown)
+DEFERRED = (Ref, Expr, SecretRef, _Unknown)
 """The leaf types whose value is not known yet; for isinstance."""
 
 
@@ -226,6 +256,31 @@ def is_known(value: Value) -> bool:
     if kind is Secret:
         return is_known(value.reveal())
     return True
+
+
+def within(value: Value) -> Iterator[Value]:
+    """Every leaf of the tree, those that expressions and Secrets hold included, and these themselves."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None or kind is float:
+        return
+    if isinstance(value, Mapping):
+        for child in value.values():
+            yield from within(child)
+    elif isinstance(value, (tuple, list)):
+        for child in value:
+            yield from within(child)
+    else:
+        yield value
+        if kind is Expr:
+            for _, bound in value.bindings:
+                yield from within(bound)
+        elif kind is Secret:
+            yield from within(value.reveal())
+
+
+def secret_refs(value: Value) -> Iterator[SecretRef]:
+    """Every secret in the tree that is still to be fetched; may repeat."""
+    return (leaf for leaf in within(value) if type(leaf) is SecretRef)
 
 
 def lookup(value: Value, path: Path) -> Value:

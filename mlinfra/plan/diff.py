@@ -10,7 +10,7 @@ from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, is_known, path_text
 from mlinfra.resolve.cel import substitute
-from mlinfra.state.compare import differences, keep_ignored
+from mlinfra.state.compare import differences, equal, keep_ignored, predict, recollect
 from mlinfra.state.sealing import Sealer
 
 Lookup = Callable[[Ref], Value]
@@ -69,7 +69,8 @@ def decide(
             change = replace(change, create_first=False)
         return Decision(change, after)
     if not found:
-        return Decision(_change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes), prior.attributes)
+        change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
+        return Decision(change, recollect(prior.attributes, {**predicted, **wanted} if same_type else wanted))
     runs = schema.runs and _runs_again(schema, found)
     after = _updated(schema, prior, wanted, predicted, forget=runs)
     change = _change(
@@ -90,8 +91,8 @@ def _found(
     schema: Schema, prior: ResourceState, wanted: Map, sealer: Sealer, ignore: tuple[str, ...]
 ) -> tuple[tuple[AttributeChange, ...], dict[str, Value]]:
     """What differs from the record, inputs first, and what the schema predicts beside the inputs."""
-    predicted = {k: v for k, v in schema.predict(wanted).items() if k not in wanted} if schema.predict else {}
     found = differences(schema, prior.attributes, wanted, sealer, inputs_before=prior.inputs, ignore=ignore)
+    predicted = {k: v for k, v in predict(schema, wanted, unchanged=not found).items() if k not in wanted}
     return (*found, *differences(schema, prior.attributes, predicted, sealer, ignore=ignore)), predicted
 
 
@@ -102,7 +103,7 @@ def _replacement_reason(resource: Resource, prior: ResourceState, triggers: Valu
         return f"its type changes from {prior.type} to {resource.type}"
     if prior.provider != resource.provider:
         return f"it moves from provider {prior.provider} to {resource.provider}"
-    if triggers and (not is_known(triggers) or sealer.seal(triggers) != prior.replace_when):
+    if triggers and not equal(prior.replace_when, triggers, sealer):
         return "lifecycle.replace_when changed"
     return ""
 
@@ -111,8 +112,7 @@ def _created(schema: Schema, wanted: Map) -> Map:
     """Attributes after a create: the inputs, the predictions, and UNKNOWN for everything else that is computed."""
     values: dict[str, Value] = {name: UNKNOWN for name, a in schema.attributes.items() if a.computed}
     values.update(wanted)
-    if schema.predict:
-        values.update({k: v for k, v in schema.predict(wanted).items() if k not in wanted or v is not None})
+    values.update({k: v for k, v in predict(schema, wanted).items() if k not in wanted or v is not None})
     return Map(values)
 
 

@@ -22,7 +22,7 @@ from mlinfra.model.errors import PlanError
 from mlinfra.model.own_files import PLAN_MARK
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
 from mlinfra.model.resource import Resource, ResourceState
-from mlinfra.model.values import EMPTY, Map, Secret
+from mlinfra.model.values import EMPTY, Map, Secret, SecretDigest, SecretRef
 from mlinfra.state.codec import decode, encode
 from mlinfra.state.sealing import Sealer
 
@@ -55,6 +55,7 @@ class PlanFile:
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
     digests: tuple[tuple[str, str, str, int, int, bool], ...] = ()
+    secrets: Mapping[SecretRef, Secret | SecretDigest] = field(default_factory=dict)
 
 
 def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
@@ -65,6 +66,7 @@ def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
             "files": dict(content.files),
             "variables": encode(sealer.seal(content.variables)),
             "digests": [list(d) for d in content.digests],
+            "secrets": {ref.source: encode(sealer.seal(secret)) for ref, secret in content.secrets.items()},
         },
         separators=(",", ":"),
     )
@@ -74,6 +76,7 @@ def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
     packed = io.BytesIO()
     with gzip.GzipFile(PLAN_MARK, "wb", fileobj=packed, mtime=0) as file:
         file.write((json.dumps(header) + "\n" + body).encode())
+    path.chmod(0o600)
     path.write_bytes(packed.getvalue())
 
 
@@ -104,6 +107,7 @@ def read_plan(path: Path) -> PlanFile:
         plan=_unpack(tree["plan"]),
         files=tree["files"],
         variables=decode(tree["variables"]),
+        secrets={SecretRef(source): decode(digest) for source, digest in tree.get("secrets", {}).items()},
         digests=tuple((d[0], d[1], d[2], d[3], d[4], d[5]) for d in tree["digests"]),
     )
 

@@ -5,18 +5,33 @@ Reads the world through refresh and look-ups; changes nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from mlinfra.graph.edges import closure, dependencies, ordered_or_refused, reverse, select
 from mlinfra.model.change import Action, Change
-from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, Secret, SecretDigest, Value, lookup
-from mlinfra.plan.diff import decide, fits_beside
+from mlinfra.model.values import (
+    EMPTY,
+    UNKNOWN,
+    Expr,
+    Map,
+    Ref,
+    Secret,
+    SecretDigest,
+    SecretRef,
+    Value,
+    leaves,
+    lookup,
+    path_text,
+    within,
+)
+from mlinfra.plan.diff import decide, evaluate, fits_beside
 from mlinfra.plan.guard import refuse_protected
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.moves import move
@@ -34,6 +49,8 @@ class Request:
     """What is wanted of a plan. ``removed``/``moved``/``imports`` are the spec's blocks, addresses of resources.
 
     ``uncertain``  addresses whose last operation never reported back: read even without refresh
+    ``blocked``    addresses of which nobody can tell whether they exist, each with the problem; ``blocked_needs``: what they depend on
+    ``secrets``    the secrets of ``secret("…")`` that were fetched; the others are taken as recorded
     """
 
     resources: Mapping[str, Resource]
@@ -53,7 +70,10 @@ class Request:
     allow_data_loss: bool = False
     spec_digest: str = ""
     uncertain: frozenset[str] = frozenset()
+    blocked: Mapping[str, Diagnostic] = field(default_factory=dict)
+    blocked_needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
+    secrets: Mapping[SecretRef, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +95,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     if request.mode != "refresh_only":
         if request.mode == "normal":
             for address in addresses:
-                await walk.visit(request.resources[address])
+                await walk.visit(_filled(request.resources[address], request.secrets))
         walk.delete_the_rest()
     priors = state.resources
     changes = await assess(walk.changes, priors, connections, ask=request.refresh)
@@ -91,7 +111,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
     records.update({(a, ""): r for a, r in walk.noted.items()})
     referenced = {(need, "") for a, _ in touched for need in edges.get(a, ())}
-    prior = {key: priors[key] for key in touched | referenced if key in priors}
+    prior = {key: walk.remembered.get(key[0], priors[key]) for key in touched | referenced if key in priors}
     prior.update({(a, ""): r for a, r in walk.existing.items()})
     normal = request.mode == "normal"
     plan = Plan(
@@ -111,7 +131,8 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         sensitive_outputs=request.sensitive_outputs if normal else (),
         output_changes=walk.output_changes() if request.mode != "refresh_only" else (),
         moves=moves,
-        warnings=(*request.warnings, *seen.warnings),
+        warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
+        blocked=tuple(request.blocked.values()),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
         serial=recorded.serial,
@@ -131,10 +152,10 @@ async def _refresh(request: Request, state: State, connections: Connections, sea
 
 def _selection(request: Request, addresses: Sequence[str], edges: Mapping[str, Sequence[str]], state: State) -> set[str] | None:
     """The addresses that the plan may touch; None: all."""
-    if not request.targets and not request.excludes:
+    if not request.targets and not request.excludes and not request.blocked:
         return None
-    known = list(dict.fromkeys([*addresses, *(a for a, _ in state.resources)]))
-    recorded = {a: r.dependencies for (a, d), r in state.resources.items() if not d}
+    known = list(dict.fromkeys([*addresses, *(a for a, _ in state.resources), *request.blocked]))
+    recorded = {**request.blocked_needs, **{a: r.dependencies for (a, d), r in state.resources.items() if not d}}
     exists = set(known)
     needs = {a: tuple(n for n in dict.fromkeys([*edges.get(a, ()), *recorded.get(a, ())]) if n in exists) for a in known}
     dependents = reverse(needs)
@@ -143,7 +164,22 @@ def _selection(request: Request, addresses: Sequence[str], edges: Mapping[str, S
         chosen = _drag(select(known, request.targets), dependents if request.mode == "destroy" else needs)
     if request.excludes:
         chosen -= _drag(select(known, request.excludes), needs if request.mode == "destroy" else dependents)
+    if request.blocked:
+        held_up = set(request.blocked)
+        chosen -= held_up if request.mode == "destroy" else _drag(held_up, dependents)
+        # what it may stand on must not be taken away from under it
+        chosen -= {a for a in _drag(held_up, needs) if request.mode == "destroy" or a not in request.resources}
     return chosen
+
+
+def _left_alone(request: Request, addresses: Sequence[str], edges: Mapping[str, Sequence[str]]) -> list[Diagnostic]:
+    """A warning for each blocked address, saying what else waits for it."""
+    found: list[Diagnostic] = []
+    for address, problem in request.blocked.items():
+        dependents = reverse({a: edges.get(a, ()) for a in addresses}).get(address, ())
+        waits = f"; {', '.join(dependents)} must wait for it" if dependents else ""
+        found.append(replace(problem, severity=Severity.WARNING, message=f"{problem.message}. It is left alone{waits}"))
+    return found
 
 
 def _drag(start: set[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
@@ -173,6 +209,8 @@ class _Walk:
         self.existing: dict[str, ResourceState] = {}
         self.noted: dict[str, ResourceState] = {}
         self.made_anew: set[str] = set()
+        self.warnings: list[Diagnostic] = []
+        self.remembered: dict[str, ResourceState] = {}
         self.replaced = set(_replacements(request, state))
 
     async def visit(self, resource: Resource) -> None:
@@ -184,7 +222,8 @@ class _Walk:
             self.values[address] = found.attributes
             return
         if self.selected is not None and address not in self.selected:
-            self.values[address] = prior.attributes if prior else EMPTY
+            if prior is not None:
+                self.values[address] = prior.attributes
             return
         kind = self.connections.registry.type(resource.type)
         import_id = self.request.imports.get(address)
@@ -210,10 +249,33 @@ class _Walk:
         if change.action in (Action.CREATE, Action.REPLACE):
             self.made_anew.add(address)
         if change.action is Action.NOOP and prior is not None:
+            self._warn_of_unseen(resource)
+            if decision.values is not prior.attributes:
+                self.remembered[address] = replace(prior, attributes=decision.values)
             noted = annotate(prior, resource, self._needs(address))
             if noted is not prior:
                 self.noted[address] = noted
         self.changes.append(change)
+
+    def _warn_of_unseen(self, resource: Resource) -> None:
+        """Say what was taken as recorded because it is made with a secret that nobody keeps."""
+        if not any(isinstance(leaf, Expr) for leaf in within(resource.attributes)):
+            return
+        for path, leaf in leaves(evaluate(resource, self._lookup)):
+            if isinstance(leaf, Expr) and any(type(inner) is SecretDigest for inner in within(leaf)):
+                message = (
+                    f"{path_text(path)} of {resource.address} is made with a secret of which the state keeps only a digest: "
+                )
+                self.warnings.append(
+                    Diagnostic(
+                        code="plan.secret_not_kept",
+                        severity=Severity.WARNING,
+                        message=message + "it is taken as recorded",
+                        hint="configure state.encryption, so that computed secrets can be read again",
+                        address=resource.address,
+                        span=resource.span,
+                    )
+                )
 
     def _needs(self, address: str) -> tuple[str, ...]:
         return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])
@@ -227,7 +289,7 @@ class _Walk:
             found = lookup(values, ref.path)
         except KeyError:
             return self._id(ref.address) if ref.path == ("id",) else None
-        return UNKNOWN if isinstance(found, SecretDigest) else found
+        return self.sealer.open(found)  # digests stay: that they are the same can be told without the secret
 
     def _id(self, address: str) -> Value:
         """The physical id, for types that have no attribute of that name."""
@@ -261,9 +323,9 @@ class _Walk:
         before = self.state.outputs
         found: list[OutputChange] = []
         for name, value in wanted.items():
-            after = substitute(value, self._lookup)
+            after = substitute(value, self._lookup, partial(_fetched, self.request.secrets))
             have = before.get(name)
-            sensitive = name in self.request.sensitive_outputs or isinstance(after, Secret)
+            sensitive = name in self.request.sensitive_outputs or isinstance(after, (Secret, SecretDigest))
             if name not in before or not equal(have, after, self.sealer):
                 found.append(OutputChange(name=name, before=have, after=after, sensitive=sensitive))
         if self.selected is None:
@@ -278,6 +340,24 @@ def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -
     if prior.protect == resource.lifecycle.protect and prior.dependencies == needs and prior.create_first == first:
         return prior
     return replace(prior, protect=resource.lifecycle.protect, dependencies=needs, create_first=first)
+
+
+def _filled(resource: Resource, secrets: Mapping[SecretRef, Secret]) -> Resource:
+    """The resource with the fetched secrets in their places; the very same object when it has none."""
+    fetched = partial(_fetched, secrets)
+    attributes = substitute(resource.attributes, _itself, fetched)
+    triggers = substitute(resource.lifecycle.replace_when, _itself, fetched)
+    if attributes is resource.attributes and triggers is resource.lifecycle.replace_when:
+        return resource
+    return replace(resource, attributes=attributes, lifecycle=replace(resource.lifecycle, replace_when=triggers))
+
+
+def _fetched(secrets: Mapping[SecretRef, Secret], ref: SecretRef) -> Value:
+    return secrets.get(ref, ref)
+
+
+def _itself(ref: Ref) -> Value:
+    return ref
 
 
 def _replacements(request: Request, state: State) -> set[str]:

@@ -21,7 +21,7 @@ def check_fresh(plan: Plan, ledger: Ledger) -> None:
         )
     back = {to: source for source, to in plan.moves}
     moved: list[str] = []
-    for address in _concerned(plan):
+    for address in concerned(plan):
         source = back.get(address, address)
         recorded = ledger.resources.get((source, ""))
         expected = plan.reads.get(address)
@@ -41,7 +41,8 @@ def check_fresh(plan: Plan, ledger: Ledger) -> None:
         )
 
 
-def _concerned(plan: Plan) -> list[str]:
+def concerned(plan: Plan) -> list[str]:
+    """The addresses that the plan touches or refers to."""
     addresses = {c.address for c in plan.changes if c.action is not Action.NOOP and not c.deposed}
     addresses |= {address for (address, deposed), r in plan.prior.items() if not deposed and not r.existing}
     addresses |= {r.address for r in plan.records} | {address for address, deposed in plan.gone if not deposed}

@@ -10,6 +10,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from mlinfra.model.errors import StateError, StateLocked
+from mlinfra.model.redaction import redact
 from mlinfra.provider.failures import Failure, Throttled
 from mlinfra.provider.limiter import Limiter
 
@@ -38,7 +40,8 @@ async def call(
 ) -> T:
     """Make the call inside a slot. ``before_retry`` may find that the last attempt did succeed after all.
 
-    Raises Failure and nothing else (but CancelledError): an exception that is no Failure becomes BrokenContract."""
+    Raises Failure and nothing else (but CancelledError, and the state's errors that ``act`` meets): an exception that is no
+    Failure becomes BrokenContract."""
     attempt = 0
     while True:
         attempt += 1
@@ -50,6 +53,7 @@ async def call(
                         return found
                 answer = await act()
         except Failure as failure:
+            failure.hide()
             throttled = isinstance(failure, Throttled)
             if throttled:
                 limiter.throttled()
@@ -59,11 +63,11 @@ async def call(
             if retried is not None:
                 retried(attempt, wait, failure.message)
             await asyncio.sleep(wait)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StateError, StateLocked):  # ours: the state cannot be written any more
             raise
         except Exception as error:
             raise BrokenContract(
-                f"{type(error).__name__}: {error}", hint=f"this is a bug in the provider {provider!r}, please report it"
+                redact(f"{type(error).__name__}: {error}"), hint=f"this is a bug in the provider {provider!r}, please report it"
             ) from error
         else:
             limiter.succeeded()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
+from mlinfra.model.redaction import redact
 from mlinfra.model.values import EMPTY, Map, reveal, thaw
 from mlinfra.provider.contract import Client, Provider, ProviderContext, ResourceType
 from mlinfra.provider.failures import Failure
@@ -27,7 +30,8 @@ class Bound:
 
 
 class Connections:
-    """``settings`` by provider instance (``aws.eu``). ``context`` gives each instance its ProviderContext."""
+    """``settings`` by provider instance (``aws.eu``). ``context`` gives each instance its ProviderContext; ``secrets`` puts
+    fetched secrets where the settings only say where they lie."""
 
     def __init__(
         self,
@@ -36,7 +40,9 @@ class Connections:
         context: Callable[[str], ProviderContext],
         *,
         parallelism: int | None = None,
+        secrets: Callable[[Map], Awaitable[Map]] | None = None,
     ) -> None:
+        self._secrets = secrets
         self.registry = registry
         self._settings = settings
         self._context = context
@@ -63,10 +69,20 @@ class Connections:
     async def _connect(self, instance: str) -> Client:
         provider: Provider = self.registry.get(instance)
         settings: Any = self._settings.get(instance, EMPTY)
+        if self._secrets is not None:
+            settings = await self._secrets(settings)
         try:
             config = provider.config.model_validate(thaw(reveal(settings)))
             return await provider.connect(config, self._context(instance))
+        except ValidationError as error:  # a fetched secret that the settings do not take
+            problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+            raise PlanError(
+                Diagnostic(
+                    code="provider.settings", message=f"the settings of provider {instance!r}: {redact('; '.join(problems))}"
+                )
+            ) from None
         except Failure as failure:
+            failure.hide()
             raise PlanError(
                 Diagnostic(
                     code=failure.code,

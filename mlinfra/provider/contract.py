@@ -51,7 +51,8 @@ class Finds(Protocol):
     async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
         """After a crash: what did the create with this token leave? None: nothing; it never began, or left no trace.
 
-        A half-made object is returned too (the engine diffs it); what cannot be used is cleaned up here."""
+        A half-made object is returned too (the engine diffs it); what cannot be used is cleaned up here. Every type that is
+        not virtual needs this: without it, a create that a crash cut off blocks its address until a person looks."""
 
 
 @runtime_checkable

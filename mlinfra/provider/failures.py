@@ -14,6 +14,7 @@ Failure
 
 from __future__ import annotations
 
+from mlinfra.model.redaction import redact
 from mlinfra.model.resource import Observed
 from mlinfra.model.values import Path
 
@@ -32,6 +33,11 @@ class Failure(Exception):
         self.partial = partial
         self.path = path
         self.hint = hint
+
+    def hide(self) -> None:
+        """Take every secret that is known to this process out of what is said: clouds quote what they were given."""
+        self.message, self.hint = redact(self.message), redact(self.hint)
+        self.args = (self.message,)
 
     @property
     def code(self) -> str:

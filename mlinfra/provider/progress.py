@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from mlinfra.model.redaction import redact
+
 _sink: ContextVar[Callable[[str], None] | None] = ContextVar("mlinfra_progress", default=None)
 
 
 def say(message: str) -> None:
-    """Report one line of progress of the running call."""
+    """Report one line of progress of the running call. Secrets that are known to this process are taken out."""
     sink = _sink.get()
     if sink is not None:
-        sink(message)
+        sink(redact(message))
 
 
 @contextmanager

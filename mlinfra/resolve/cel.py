@@ -12,14 +12,32 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, Value, freeze, is_known, path_text
+from mlinfra.model.values import (
+    UNKNOWN,
+    Expr,
+    Map,
+    Path,
+    Ref,
+    Secret,
+    SecretDigest,
+    SecretRef,
+    Value,
+    freeze,
+    is_known,
+    path_text,
+    within,
+)
 from mlinfra.resolve.cel_errors import ExpressionError, failed, refused
 from mlinfra.resolve.shared import ORDERED, shared
 from mlinfra.resolve.template import Chain, Code, code, parse
 
+Fetched = Callable[[SecretRef], Value]
+"""Gives the Secret that lies at a SecretRef, or the SecretRef itself where it was not fetched."""
 
-def substitute(tree: Value, lookup: Callable[[Ref], Value]) -> Value:
+
+def substitute(tree: Value, lookup: Callable[[Ref], Value], fetched: Fetched | None = None) -> Value:
     """The tree with every Ref replaced by ``lookup(ref)`` and every Expr evaluated that has all its values then.
+    ``fetched`` does the same for secrets that are still to be fetched; without it they stay.
 
     ``lookup`` may return the Ref itself, another Ref, UNKNOWN or a value. An Expr of which a value is UNKNOWN becomes UNKNOWN;
     one that still waits for a Ref stays an Expr. What a Secret went into is a Secret. A tree in which nothing changes is
@@ -31,38 +49,47 @@ def substitute(tree: Value, lookup: Callable[[Ref], Value]) -> Value:
     if kind is Map:
         changed: dict[str, Value] | None = None
         for key, child in tree.items():
-            new = substitute(child, lookup)
+            new = substitute(child, lookup, fetched)
             if new is not child:
                 if changed is None:
                     changed = dict(tree)
                 changed[key] = new
         return tree if changed is None else Map(changed)
     if kind is tuple:
-        items = tuple([substitute(child, lookup) for child in tree])
+        items = tuple([substitute(child, lookup, fetched) for child in tree])
         return tree if all(a is b for a, b in zip(items, tree, strict=True)) else items
     if kind is Ref:
         return lookup(tree)
     if kind is Expr:
-        bindings = tuple([(path, substitute(bound, lookup)) for path, bound in tree.bindings])
+        bindings = tuple([(path, substitute(bound, lookup, fetched)) for path, bound in tree.bindings])
         if all(new is old for (_, new), (_, old) in zip(bindings, tree.bindings, strict=True)):
-            return tree if any(not is_known(bound) for _, bound in bindings) else evaluate(tree)
+            return tree if any(not _is_ready(bound) for _, bound in bindings) else evaluate(tree)
         return complete(Expr(tree.source, bindings))
     if kind is Secret:
         inner = tree.reveal()
-        new = substitute(inner, lookup)
+        new = substitute(inner, lookup, fetched)
         return tree if new is inner else secret(new)
+    if kind is SecretRef and fetched is not None:
+        return fetched(tree)
     return tree
 
 
 def complete(expression: Expr) -> Value:
-    """The value of ``expression`` when all its bindings are known, UNKNOWN when one is UNKNOWN, else itself."""
+    """The value of ``expression`` when all its bindings are known, UNKNOWN when one is UNKNOWN, else itself: it waits for a
+    reference, or for a secret of which only the digest is at hand."""
     waiting = False
     for _, bound in expression.bindings:
         if not is_known(bound):
             if _has_unknown(bound):
                 return UNKNOWN
             waiting = True
+        elif not _is_ready(bound):
+            waiting = True
     return expression if waiting else evaluate(expression)
+
+
+def _is_ready(bound: Value) -> bool:
+    return is_known(bound) and not any(isinstance(leaf, SecretDigest) for leaf in within(bound))
 
 
 def secret(value: Value) -> Value:

@@ -58,6 +58,9 @@ def refused(message: str, part: Code, source: str) -> ExpressionError:
         text, code_ = f"there is no function {name}()", "expression.unknown_function"
         if re.search(rf"\b{re.escape(name)}\b\s*\(", part.text) is None:
             text, code_ = f"there is nothing named {name}", "expression.unknown_name"
+        elif name == "secret":
+            text, code_ = "secret() takes one literal text: where the secret is", "expression.type"
+            hint = 'like secret("env:DB_PASSWORD")'
         elif name in FUNCTIONS:
             text, code_ = f"{name}() does not take these arguments", "expression.type"
         else:
@@ -129,7 +132,7 @@ def _types(text: str) -> str:
 FUNCTIONS: tuple[str, ...] = (
     "all", "bool", "bytes", "charAt", "contains", "distinct", "double", "duration", "endsWith", "exists", "exists_one", "filter",
     "flatten", "format", "has", "indexOf", "int", "join", "lastIndexOf", "lowerAscii", "map", "matches", "orValue", "quote",
-    "range", "replace", "reverse", "size", "slice", "sort", "split", "startsWith", "string", "substring", "timestamp", "trim",
+    "range", "replace", "reverse", "secret", "size", "slice", "sort", "split", "startsWith", "string", "substring", "timestamp", "trim",
     "type", "uint", "upperAscii", "abs", "bitAnd", "ceil", "floor", "greatest", "isNaN", "least", "round", "sign", "sqrt",
     "trunc", "encode", "decode", "getFullYear", "getMonth", "getDate", "getHours", "getMinutes", "getSeconds", "bind",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import SpecError
-from mlinfra.model.values import EMPTY, UNKNOWN, Map, is_known
+from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, secret_refs, within
 from mlinfra.resolve.resolved import Inputs
 from mlinfra.resolve.scope import Scope
 from mlinfra.spec.document import EnvironmentBlock, Spec
@@ -65,7 +65,12 @@ def _known(scope: Scope, block: YamlMap | None) -> Map:
 
 def _refuse_unknown(scope: Scope, value: object, node: object, where: str) -> None:
     for key, item in value.items() if isinstance(value, Map) else ():
-        if item is not UNKNOWN and not is_known(item) and isinstance(node, YamlMap):
+        if not isinstance(node, YamlMap) or item is UNKNOWN:
+            continue
+        if where == "state" and any(True for _ in secret_refs(item)):
+            hint = "the key of state.encryption is named by itself: key: env:NAME; credentials come from each store's own chain"
+            scope.world.problems.add("expression.sensitive", f"{where}.{key} cannot use secret()", (node, key), hint)
+        elif any(isinstance(leaf, Ref) or leaf is UNKNOWN for leaf in within(item)):
             hint = "settings must be known before anything is made; use variables or constants"
             scope.world.problems.add(
                 "expression.not_known", f"{where}.{key} uses a value that is known only after apply", (node, key), hint

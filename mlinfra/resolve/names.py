@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlinfra.model.address import in_module, instance
-from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, Value
+from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, SecretRef, Value
 from mlinfra.resolve import cel
 from mlinfra.resolve.expressions import NameProblem
 from mlinfra.resolve.instances import Instances
+from mlinfra.resolve.template import SECRET
 from mlinfra.spec.suggest import did_you_mean
+from mlinfra.state import secret_sources
 
 if TYPE_CHECKING:
     from mlinfra.resolve.scope import Scope
@@ -28,6 +30,8 @@ class ScopeNames:
 
     def find(self, chain: Path, *, alone: bool) -> tuple[Path, Value]:
         root = str(chain[0])
+        if root == SECRET:
+            return chain[:2], _secret(str(chain[1]))
         block = self.scope.spec.resources.get(root)
         if block is not None:
             return self._instance_of(chain, 1, self.scope.instances(root), root, alone)
@@ -170,3 +174,18 @@ class ScopeNames:
             self.scope.world.check_output(value.address, path)
             return chain, Ref(value.address, path)
         return chain[:used], value
+
+
+def _secret(source: str) -> Secret:
+    """What ``secret("…")`` stands for until plan or apply fetches it. NameProblem when there can be no such source."""
+    scheme, colon, _ = source.partition(":")
+    if not colon or scheme not in secret_sources.SCHEMES:
+        hint = did_you_mean(scheme, secret_sources.SCHEMES, allowed="schemes")
+        if not colon:
+            hint = f'write where it is, like secret("{secret_sources.example()}")'
+        shown = f"there is no secret source {scheme!r}" if colon else "this does not say where the secret is"
+        raise NameProblem("secret.unknown_scheme", shown, hint)
+    if not secret_sources.is_written_well(source):
+        hint = f'like secret("{secret_sources.example(scheme)}")'
+        raise NameProblem("secret.bad_source", f"{scheme}: is followed by something else in secret(…)", hint)
+    return Secret(SecretRef(source))

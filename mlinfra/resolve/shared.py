@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mlinfra.resolve.template import Code
+from mlinfra.resolve.template import SECRET, Code
 
 ORDERED = "ordered_"
 """The function that gives a list as it is, and the keys of a map in order."""
@@ -44,8 +44,16 @@ def shared(part: Code) -> Shared:
     """What is compiled for ``part``. A placeholder takes the room of its name, so that columns stay."""
     names = list(dict.fromkeys(str(chain.names[0]) for chain in part.chains))
     free = [p for p in _PLACEHOLDERS if p not in part.identifiers]
-    given = dict(zip(names, free, strict=False)) if len(names) <= len(free) else {name: name for name in names}
-    edits = [(c.start, c.root_end, given[str(c.names[0])].ljust(len(str(c.names[0])))) for c in part.chains]
+    given = (
+        dict(zip(names, free, strict=False))
+        if len(names) <= len(free)
+        else {name: "SECRET" if name == SECRET else name for name in names}
+    )
+    edits = [(c.start, c.root_end, given[str(c.names[0])].ljust(c.root_end - c.start)) for c in part.chains]
+    for c in part.chains:
+        if c.names[0] == SECRET:  # a call becomes an index of the same length: A["env:NAME"]
+            opening = part.text.index("(", c.root_end)
+            edits += [(opening, opening + 1, "["), (c.end - 1, c.end, "]")]
     edits += [(walk, walk, _STEP) for walk in part.walks]
     out: list[str] = []
     position = 0

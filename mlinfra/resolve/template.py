@@ -26,6 +26,8 @@ _LITERALS = frozenset({"true", "false", "null", "in"})
 _TYPES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"})
 """Names of types, where an expression asks for the ``type()`` of something."""
 _NAMESPACES = frozenset({"math", "base64", "optional", "cel", "lists", "strings"})
+SECRET = "secret()"
+"""What stands first in the chain of ``secret("env:NAME")``, with its literal behind it: no resource can have that name."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _ESCAPE = re.compile(r"\\(?:[xX]([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2})|(.))", re.DOTALL)
 
@@ -214,7 +216,10 @@ def _chain(tokens: list[re.Match[str]], index: int) -> tuple[Chain | None, int]:
     names: list[str | int] = [root[0]]
     end = index + 1
     if _text(tokens, end) == "(":
-        return None, end
+        source = _argument(tokens, end) if root[0] == "secret" else None
+        if source is None:
+            return None, end
+        return Chain((SECRET, source), root.start(), root.end(), tokens[end + 2].end()), end + 3
     if root[0] in _NAMESPACES and _text(tokens, end) == "." and _text(tokens, end + 2) == "(":
         return None, end
     while True:
@@ -233,6 +238,14 @@ def _chain(tokens: list[re.Match[str]], index: int) -> tuple[Chain | None, int]:
         else:
             break
     return Chain(tuple(names), root.start(), root.end(), tokens[end - 1].end()), end
+
+
+def _argument(tokens: list[re.Match[str]], index: int) -> str | None:
+    """The one literal text between the parentheses that open at ``index``; None when something else stands there."""
+    if _text(tokens, index + 2) != ")" or tokens[index + 1].lastgroup != "string":
+        return None
+    found = _literal(tokens[index + 1][0])
+    return found if isinstance(found, str) else None
 
 
 def _literal(token: str) -> str | int | None:

@@ -1,8 +1,8 @@
 """Values and recorded resources as JSON, and back.
 
 Leaves that JSON does not know are tagged maps: ``{"$secret": digest}``, ``{"$ref": [address, path]}``, ``{"$expr": …}``,
-``{"$unknown": true}``, ``{"$missing": true}``; a user's own map with a ``$`` key is wrapped as ``{"$map": …}``. A Secret
-cannot be encoded: it must be sealed first.
+``{"$sealed": [digest, ciphertext]}``, ``{"$fetched": source}``, ``{"$unknown": true}``, ``{"$missing": true}``; a user's own
+map with a ``$`` key is wrapped as ``{"$map": …}``. A Secret cannot be encoded: it must be sealed first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from mlinfra.model.change import MISSING
 from mlinfra.model.resource import ResourceState
-from mlinfra.model.values import UNKNOWN, Expr, Map, Ref, Secret, SecretDigest, Value
+from mlinfra.model.values import UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -28,6 +28,10 @@ def encode(value: Value) -> Any:
         return {"$map": encoded} if any(k.startswith("$") for k in encoded) else encoded
     if isinstance(value, (tuple, list)):
         return [encode(v) for v in value]
+    if isinstance(value, Sealed):
+        return {"$sealed": [value.digest, value.ciphertext]}
+    if isinstance(value, SecretRef):
+        return {"$fetched": value.source}
     if isinstance(value, SecretDigest):
         return {"$secret": value.digest}
     if isinstance(value, Ref):
@@ -65,6 +69,10 @@ def _tagged(tag: str, tree: dict[str, Any]) -> Value:
             return Map({k: decode(v) for k, v in body.items()})
         case "$secret":
             return SecretDigest(body)
+        case "$sealed":
+            return Sealed(body[0], body[1])
+        case "$fetched":
+            return Secret(SecretRef(body))
         case "$ref":
             return Ref(body[0], tuple(body[1]))
         case "$expr":

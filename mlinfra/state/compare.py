@@ -9,7 +9,24 @@ from typing import Any
 
 from mlinfra.model.change import MISSING, AttributeChange
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import UNKNOWN, Map, Path, Secret, SecretDigest, Value, is_known, leaves, path_text, thaw
+from mlinfra.model.values import (
+    UNKNOWN,
+    Expr,
+    Map,
+    Path,
+    Ref,
+    Secret,
+    SecretDigest,
+    SecretRef,
+    Value,
+    is_known,
+    leaves,
+    path_text,
+    reveal,
+    thaw,
+    transform,
+    within,
+)
 from mlinfra.state.sealing import Sealer
 
 _FREE = Attribute()
@@ -96,11 +113,16 @@ def cloak(observed: Value, pattern: Value) -> Value:
 
 
 def equal(have: Value, want: Value, sealer: Sealer) -> bool:
-    """Deep equality that sees through secrets; False as soon as something is unknown."""
+    """Deep equality that sees through secrets; False as soon as something is unknown. A secret that is not fetched (offline),
+    and a text made with a secret that is not kept, are taken as recorded."""
+    if isinstance(want, Expr):
+        if isinstance(have, Expr):
+            return have.source == want.source and equal(
+                tuple([v for _, v in have.bindings]), tuple([v for _, v in want.bindings]), sealer
+            )
+        return have is not MISSING and waits_for_secret(want)
     if isinstance(want, (Secret, SecretDigest)) or isinstance(have, (Secret, SecretDigest)):
-        if have is MISSING or want is MISSING:
-            return False
-        return _digest(have, sealer) == _digest(want, sealer)
+        return have is not MISSING and want is not MISSING and _same_secret(have, want, sealer)
     if isinstance(want, Mapping) and isinstance(have, Mapping):
         return want.keys() == have.keys() and all(equal(have[k], v, sealer) for k, v in want.items())
     if isinstance(want, tuple) and isinstance(have, tuple):
@@ -110,10 +132,54 @@ def equal(have: Value, want: Value, sealer: Sealer) -> bool:
     return bool(have == want)
 
 
-def _digest(value: Value, sealer: Sealer) -> SecretDigest:
-    if isinstance(value, SecretDigest):
-        return value
-    return sealer.digest(value.reveal() if isinstance(value, Secret) else value)
+def predict(schema: Schema, wanted: Map, *, unchanged: bool = False) -> Mapping[str, Value]:
+    """What the schema foretells. A secret of which only the digest is at hand, or that was not fetched, counts as unknown: the
+    attributes that depend on it are foretold no more when the inputs are ``unchanged``."""
+    if schema.predict is None:
+        return {}
+    if not any(isinstance(leaf, SecretDigest) or waits_for_secret(leaf) for leaf in within(wanted)):
+        return schema.predict(wanted)
+    blind = transform(wanted, lambda leaf: UNKNOWN if isinstance(leaf, SecretDigest) or waits_for_secret(leaf) else leaf)
+    foretold = schema.predict(blind)
+    return {k: v for k, v in foretold.items() if is_known(v)} if unchanged else foretold
+
+
+def recollect(recorded: Map, known: Mapping[str, Value]) -> Map:
+    """``recorded`` with the secrets in it that ``known`` (wanted or foretold, and found to be the same) still has."""
+    found = {name: _recollected(value, known[name]) for name, value in recorded.items() if name in known}
+    return Map({**recorded, **found}) if any(found[n] is not recorded[n] for n in found) else recorded
+
+
+def _recollected(recorded: Value, known: Value) -> Value:
+    if type(recorded) is SecretDigest and isinstance(known, Secret):
+        return known
+    if isinstance(recorded, Map) and isinstance(known, Map):
+        return recollect(recorded, known)
+    if isinstance(recorded, tuple) and isinstance(known, tuple) and len(recorded) == len(known):
+        items = tuple([_recollected(r, k) for r, k in zip(recorded, known, strict=True)])
+        return recorded if all(a is b for a, b in zip(items, recorded, strict=True)) else items
+    return recorded
+
+
+def waits_for_secret(value: Value) -> bool:
+    """Whether all that keeps this leaf from being known is a secret that was not fetched, or of which only a digest is kept."""
+    if isinstance(value, Secret):
+        return not is_known(value) and waits_for_secret(value.reveal())
+    if isinstance(value, Expr):
+        bound = tuple([v for _, v in value.bindings])
+        hidden = any(isinstance(leaf, (SecretRef, SecretDigest)) for leaf in within(bound))
+        return hidden and not any(isinstance(leaf, Ref) or leaf is UNKNOWN for leaf in within(bound))
+    return isinstance(value, SecretRef)
+
+
+def _same_secret(have: Value, want: Value, sealer: Sealer) -> bool:
+    if waits_for_secret(want) or waits_for_secret(have):
+        return True
+    if isinstance(have, SecretDigest):
+        return have == want if isinstance(want, SecretDigest) else sealer.fits(have, reveal(want))
+    if isinstance(want, SecretDigest):
+        return sealer.fits(want, reveal(have))
+    return sealer.digest(reveal(have)) == sealer.digest(reveal(want))
 
 
 def _compare(attribute: Attribute, path: Path, have: Value, want: Value, sealer: Sealer, changes: list[AttributeChange]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +14,10 @@ from mlinfra.model.errors import StateError
 from mlinfra.model.values import EMPTY, Map
 from mlinfra.state.codec import decode, encode
 from mlinfra.state.session import Location
-from mlinfra.state.store import StoreConflict
+from mlinfra.state.store import StoreConflict, delete_all
 
 DigestRow = tuple[str, str, str, int, int, bool]
 """path, mode, digest, size, files, whether it is a single file."""
-
-KEEP = 100
-"""How many entries are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,7 @@ def _key(location: Location, number: int) -> str:
 
 
 def append_history(location: Location, entry: HistoryEntry) -> HistoryEntry:
-    """Write ``entry`` under the next free number, and drop the oldest beyond KEEP."""
+    """Write ``entry`` under the next free number, and drop the oldest beyond ``location.keep``."""
     keys = location.store.list(location.prefix + "history/")
     number = _number(keys[-1]) + 1 if keys else 1
     while True:
@@ -58,8 +56,7 @@ def append_history(location: Location, entry: HistoryEntry) -> HistoryEntry:
             break
         except StoreConflict:
             number += 1
-    for key in keys[: max(0, len(keys) + 1 - KEEP)]:
-        location.store.delete(key)
+    delete_all(location.store, keys[: max(0, len(keys) + 1 - location.keep)])
     return _decode(body)
 
 
@@ -81,6 +78,17 @@ def find_history(location: Location, number: int) -> HistoryEntry:
             )
         )
     return entry
+
+
+def damaged_history(location: Location) -> list[tuple[str, str]]:
+    """The keys of entries that cannot be read, each with why."""
+    found: list[tuple[str, str]] = []
+    for key in location.store.list(location.prefix + "history/"):
+        try:
+            _load(location, key)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+            found.append((key, str(error) or type(error).__name__))
+    return found
 
 
 def _number(key: str) -> int:

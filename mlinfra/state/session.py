@@ -1,7 +1,8 @@
-"""Reading the state without a lock, and writing it under one.
+"""Writing the state under a lock.
 
-``read`` = snapshot + journal. ``open_session`` takes the lock and returns a :class:`Session`, whose ``append`` is durable
-when it returns: entries that arrive while a flush is under way go out together in the next one (group commit).
+``open_session`` takes the lock and returns a :class:`Session`, whose ``append`` is durable when it returns: entries that arrive
+while a flush is under way go out together in the next one (group commit). Why a holder that lost its lock cannot write:
+docs/decisions/0013.
 """
 
 from __future__ import annotations
@@ -10,109 +11,108 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, StateError
 from mlinfra.model.state import State
 from mlinfra.state.entries import Begin, Entry, Ledger
-from mlinfra.state.lock import LEASE, Lease, Lock, lost
-from mlinfra.state.sealing import Sealer, load_key
-from mlinfra.state.segments import decode_segment, decode_snapshot, encode_segment, encode_snapshot, segment_key
-from mlinfra.state.store import Store, StoreConflict
+from mlinfra.state.journal import REQUEST, SNAPSHOT, Reading, read_journal
+from mlinfra.state.lock import LEASE, SKEW, Lease, Lock, lost
+from mlinfra.state.sealing import Sealer, open_sealer
+from mlinfra.state.segments import Fence, decode_snapshot, encode_segment, encode_snapshot, segment_key
+from mlinfra.state.store import Store, StoreConflict, StoreUnavailable, close_store, delete_all, hold_store, is_remote
 
-SNAPSHOT = "state.json"
+if TYPE_CHECKING:
+    from mlinfra.state.encryption.settings import Encryption
 
+KEEP = 100
+"""How many applies the history keeps, unless the state's settings say otherwise."""
 
-@dataclass(slots=True)
-class _Read:
-    ledger: Ledger
-    position: int
-    version: str | None
-    stale: list[str]
-    """Segments that the snapshot contains already."""
-    torn: str = ""
-    """The last segment, when a crash of the machine tore it: it was never acknowledged."""
+HEAVY = 2 * 1024 * 1024
+"""Bytes (see ``journal.REQUEST``) that a journal may weigh, or as much as its snapshot if that is larger, before it is folded in."""
+
+COMPANY = 20
+PATIENCE = 2.0
+"""A flush to a remote store waits for so many appends, or half of the operations under way if those are fewer, and no longer
+than so many seconds: a wide apply costs a request per ten operations, and one that has little under way never waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A state: a store and the prefix of its keys (``project/environment/``)."""
+    """A state: a store and the prefix of its keys (``project/environment/``). ``lease`` in seconds; ``keep`` applies of history."""
 
     store: Store
     prefix: str
+    lease: float = LEASE
+    keep: int = KEEP
+    encryption: Encryption | None = None
 
     def read(self) -> Ledger:
         """The recorded world with its open intents; needs no lock. StateError when it cannot be trusted."""
-        return self._read().ledger
+        return self.reading().ledger
+
+    def reading(self) -> Reading:
+        """The same, with the state of the journal itself."""
+        return read_journal(self.store, self.prefix)
 
     def sealer(self, *, create: bool = False) -> Sealer:
-        return Sealer(load_key(self.store, self.prefix, create=create))
+        """What turns secrets into what may be written here. StateError when the state's key is missing or another one."""
+        return open_sealer(self.store, self.prefix, self.encryption, create=create)
+
+    def lock(self) -> Lock:
+        return Lock(self.store, self.prefix, lease=self.lease)
 
     def holder(self) -> Lease | None:
         """Who is at work on it."""
-        return Lock(self.store, self.prefix).holder()
+        return self.lock().holder()
 
     def unlock(self, lock_id: str) -> Lease:
-        return Lock(self.store, self.prefix).force_release(lock_id)
+        return self.lock().force_release(lock_id)
 
-    def _read(self) -> _Read:
-        blob = self.store.get(self.prefix + SNAPSHOT)
-        ledger, position = Ledger(State()), 0
-        if blob is not None:
-            snapshot = decode_snapshot(blob.data)
-            ledger, position = Ledger(snapshot.state, snapshot.intents), snapshot.position
-        stale: list[str] = []
-        torn = ""
-        keys = self.store.list(self.prefix + "journal/")
-        for index, key in enumerate(keys):
-            number = int(key.rpartition("/")[2])
-            if number <= position and blob is not None:
-                stale.append(key)
-                continue
-            segment_blob = self.store.get(key)
-            if segment_blob is None:  # compacted by somebody since it was listed: start over
-                return self._read()
-            segment = decode_segment(segment_blob.data)
-            if segment is None:
-                if index == len(keys) - 1:
-                    position, torn = number, key
-                    break
-                raise StateError(
-                    Diagnostic(
-                        code="state.damaged",
-                        message=f"the journal segment {key} is damaged, and later ones exist",
-                        hint="restore it from your backup; `mlinfra state doctor` shows what is affected",
-                    )
-                )
-            for entry in segment.entries:
-                ledger.apply(entry)
-            position = number
-        return _Read(ledger, position, blob.version if blob else None, stale, torn)
+    def close(self) -> None:
+        """Let go of what the store holds."""
+        close_store(self.store)
 
 
 class Session:
     """The right to write one state, until ``close``. Use from one event loop."""
 
-    def __init__(self, location: Location, lock: Lock, found: _Read, lease: Lease, taken_from: Lease | None) -> None:
+    def __init__(self, location: Location, lock: Lock, found: Reading, lease: Lease, taken_from: Lease | None) -> None:
         self._location = location
+        self._store = location.store
         self._lock = lock
         self._lock_guard = threading.Lock()
         self._position = found.position
         self._snapshot_version = found.version
-        self._segments = list(found.stale)
-        self._torn = found.torn
+        self._snapshot_size = found.snapshot_size
+        self._weight = found.weight
+        self._fences = list(found.fences)
+        self._garbage = [*found.stale, *found.later]
+        self._found = found
         self._pending: list[tuple[Sequence[Entry], asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
+        self._gathered = asyncio.Event()
+        self._wanted = 0
         self._failed: BaseException | None = None
         self._stop_renewing = threading.Event()
         self._renewer = threading.Thread(target=self._renew, name="mlinfra-lease", daemon=True)
+        self._dirty = False
         self.ledger = found.ledger
         self.lease = lease
         self.taken_from = taken_from
         self.sealer = location.sealer(create=True)
-        self._dirty = False
+        self.serial_before = found.ledger.serial
+        """The serial that the session found."""
+
+    def check(self) -> None:
+        """Raises when nothing must be sent to the world any more, because nobody could record it. Asks nobody."""
+        if self._failed is not None:
+            raise self._failed
+        self._lock.check()
 
     async def append(self, *entries: Entry) -> None:
         """Make the entries durable, in order, and apply them to the ledger. Raises when the lock or the store was lost."""
@@ -120,18 +120,38 @@ class Session:
             raise self._failed
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((entries, future))
+        if len(self._pending) >= self._wanted:
+            self._gathered.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
         await asyncio.shield(future)
+
+    async def restore(self, state: State) -> None:
+        """Put ``state`` in the place of everything that is recorded; open intents are kept. One atomic write."""
+        ledger = Ledger(state, self.ledger.intents)
+        self.ledger = ledger
+        try:
+            await asyncio.to_thread(self._compact)
+        except BaseException as error:
+            self._failed = error
+            raise
 
     async def _flush(self) -> None:
         try:
             while self._pending:
                 await asyncio.sleep(0)  # let everything that is ready now join this flush
+                await self._company()
                 batch, self._pending = self._pending, []
                 entries = [e for group, _ in batch for e in group]
                 try:
                     await asyncio.to_thread(self._write, entries)
+                    for entry in entries:
+                        self.ledger.apply(entry)
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_result(None)
+                    if self._weight > max(HEAVY, self._snapshot_size):
+                        await asyncio.to_thread(self._compact)
                 except BaseException as error:  # noqa: BLE001  (handed to every waiter)
                     self._failed = error
                     for _, future in [*batch, *self._pending]:
@@ -139,43 +159,65 @@ class Session:
                             future.set_exception(error)
                     self._pending = []
                     return
-                for entry in entries:
-                    self.ledger.apply(entry)
-                for _, future in batch:
-                    if not future.done():
-                        future.set_result(None)
         finally:
             self._flusher = None
 
+    async def _company(self) -> None:
+        wanted = min(COMPANY, len(self.ledger.intents) // 2) if is_remote(self._store) else 0
+        if len(self._pending) < wanted:
+            self._wanted = wanted
+            self._gathered.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._gathered.wait(), PATIENCE)
+
     def _write(self, entries: Sequence[Entry]) -> None:
-        with self._lock_guard:
-            self._lock.check()
-        number = self._position + 1
-        key = self._location.prefix + segment_key(number)
+        self._lock.check()
         try:
-            self._location.store.put_if(key, encode_segment(number, self.lease.epoch, entries), None)
+            self._put_segment(entries)
         except StoreConflict:
             raise lost(self.lease) from None
+        if not self._lock.current:
+            # it took longer than our lease: by now the number may have been taken, folded in, and set free again
+            with self._lock_guard:
+                self._lock.verify()
+
+    def _put_segment(self, entries: Sequence[Entry]) -> None:
+        number = self._position + 1
+        key = self._location.prefix + segment_key(number)
+        data = encode_segment(number, self.lease.epoch, entries)
+        try:
+            self._store.put_if(key, data, None)
         except OSError as error:
-            raise StateError(
-                Diagnostic(
-                    code="state.unwritable", message=f"the state cannot be written: {error}", hint="free space or fix permissions"
-                )
-            ) from error
+            raise _unwritable(error) from error
         self._position = number
-        self._segments.append(key)
+        self._garbage.append(key)
+        self._weight += len(data) + REQUEST
         self._dirty = True
 
     def begin(self) -> None:
-        """Write the first segment: whoever held the lock before us cannot write from here on."""
+        """Write the first segment: whoever held the lock before us cannot write from here on. StoreConflict when he just did."""
         if not self.ledger.lineage:
             self.ledger.lineage = uuid.uuid4().hex
+        if self._found.irregular:
+            self._tidy()
         entry = Begin(operation=self.lease.operation, epoch=self.lease.epoch, owner=str(self.lease), time=time.time())
-        if self._torn:  # later segments must not stand behind one that cannot be read
-            self._location.store.delete(self._torn)
-        self._write([entry])
+        self._put_segment([entry])
+        self._fences.append(Fence(self._position, entry.time))
         self.ledger.apply(entry)
         self._renewer.start()
+
+    def _tidy(self) -> None:
+        """Fold a journal that a crash or a restored backup left in disorder into the snapshot; what was torn is kept aside."""
+        for key in self._found.torn:
+            blob = self._store.get(key)
+            if blob is not None:
+                self._keep_aside(key, blob.data)
+        self._compact()
+
+    def _keep_aside(self, key: str, data: bytes) -> None:
+        name = f"{self._location.prefix}damaged/{key.rpartition('/')[2]}-{int(time.time())}"
+        with suppress(StoreConflict):
+            self._store.put_if(name, data, None)
 
     async def close(self) -> None:
         """Compact the journal into the snapshot and release the lock. Safe to call after a failure: then nothing is compacted."""
@@ -191,42 +233,92 @@ class Session:
         if self._renewer.ident is not None:
             self._renewer.join()
         try:
-            if self._dirty and self._failed is None:
+            if self._dirty and self._failed is None and self._lock.current:
                 self._compact()
         finally:
             with self._lock_guard:
                 self._lock.release()
+            self._location.close()
 
     def _compact(self) -> None:
-        state = self.ledger.freeze()
-        data = encode_snapshot(state, self.ledger.intents.values(), self._position)
-        try:
-            self._location.store.put_if(self._location.prefix + SNAPSHOT, data, self._snapshot_version)
-        except StoreConflict:
-            raise lost(self.lease) from None
-        for key in self._segments[:-1]:  # the last stays: a stale holder that stood there finds its number taken
-            self._location.store.delete(key)
+        """Write the snapshot, then delete what it contains: all segments but the fences that may still be needed."""
+        old = time.time() - SKEW - max(self._location.lease, LEASE, self.taken_from.length if self.taken_from else 0.0)
+        self._fences = [f for f in self._fences if f.time > old or f.number > self._position]
+        data = encode_snapshot(
+            self.ledger.freeze(), self.ledger.intents.values(), self._position, epoch=self.lease.epoch, fences=self._fences
+        )
+        self._put_snapshot(data)
+        kept = {self._location.prefix + segment_key(f.number) for f in self._fences}
+        delete_all(self._store, [key for key in self._garbage if key not in kept])
+        self._garbage = [key for key in self._garbage if key in kept]
+        self._snapshot_size, self._weight = len(data), 0
+
+    def _put_snapshot(self, data: bytes) -> None:
+        key = self._location.prefix + SNAPSHOT
+        for _ in range(5):
+            try:
+                self._snapshot_version = self._store.put_if(key, data, self._snapshot_version)
+                return
+            except StoreConflict:
+                # a holder that had lost its lock and did not know it folded in what it had: less than we have
+                blob = self._store.get(key)
+                if blob is not None:
+                    theirs = decode_snapshot(blob.data)
+                    if theirs.epoch >= self.lease.epoch or theirs.position > self._position:
+                        break
+                self._snapshot_version = blob.version if blob is not None else None
+            except OSError as error:
+                raise _unwritable(error) from error
+        raise lost(self.lease) from None
 
     def _renew(self) -> None:
-        while not self._stop_renewing.wait(LEASE / 3):
+        pause = self._location.lease / 3
+        while not self._stop_renewing.wait(pause):
             try:
                 with self._lock_guard:
                     self._lock.renew()
+                pause = self._location.lease / 3
+            except (StoreUnavailable, OSError):
+                pause = self._location.lease / 20  # a hiccup of the store; the lease says when it is too late
             except MlinfraError as error:
                 self._failed = error
                 return
-            except OSError:
-                continue  # a hiccup of the store; the lease says when it is too late
 
 
-def open_session(location: Location, operation: str, *, lock_timeout: float = 0.0) -> Session:
-    """Take the lock (StateLocked names the holder), read the state under it, and fence off whoever held it before."""
-    lock = Lock(location.store, location.prefix)
-    lease, taken_from = lock.acquire(operation, lock_timeout)
+def _unwritable(error: OSError) -> StateError:
+    return StateError(
+        Diagnostic(code="state.unwritable", message=f"the state cannot be written: {error}", hint="free space or fix permissions")
+    )
+
+
+def open_session(
+    location: Location,
+    operation: str,
+    *,
+    lock_timeout: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Session:
+    """Take the lock (StateLocked names the holder), read the state under it, and fence off whoever held it before.
+
+    ``lock_timeout``, ``say`` and ``cancelled`` as for :meth:`Lock.acquire`."""
+    lock = location.lock()
+    hold_store(location.store)
     try:
-        session = Session(location, lock, location._read(), lease, taken_from)
-        session.begin()
+        lease, taken_from = lock.acquire(operation, lock_timeout, say=say, cancelled=cancelled)
+        for _ in range(20):
+            found = location.reading()
+            if found.epoch >= lease.epoch:  # the lock object was lost and made anew: what was written says how far it was
+                lock.renew(epoch=found.epoch + 1)
+                lease = lock.held or lease
+            session = Session(location, lock, found, lease, taken_from)
+            try:
+                session.begin()
+                return session
+            except StoreConflict:
+                lock.verify()  # still ours: the one before us got a last write in, which counts; read it
+        raise lost(lease)
     except BaseException:
         lock.release()
+        location.close()
         raise
-    return session

@@ -1,24 +1,29 @@
-"""Where state lives: a handful of methods over named blobs, and the local directory that implements them.
+"""What a place for state must do: a handful of methods over named blobs.
 
 Every store gives the same promise: ``put_if`` is atomic and durable when it returns, and fails with
 :class:`StoreConflict` when the blob is not at the expected version. All else (journal, lock, snapshot, history) is built on it.
+The stores themselves are in :mod:`mlinfra.state.stores`.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.errors import StateError
 
 
 class StoreConflict(Exception):
     """The blob is not at the version that the writer expected."""
+
+
+class StoreUnavailable(StateError):
+    """The store cannot be reached, or does not let us in. ``message`` is one sentence for people, ``hint`` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(Diagnostic(code="state.store_unavailable", message=message, hint=hint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,10 @@ class Blob:
 
 
 class Store(Protocol):
-    """Keys are relative paths with ``/``. Methods block; the engine calls them in threads."""
+    """Keys are relative paths with ``/``. Methods block; the engine calls them in threads, several at a time.
+
+    Any of them may raise StoreUnavailable. A write whose answer was lost is settled by the store itself: it reads the blob
+    again, and StoreConflict means that somebody else wrote."""
 
     def get(self, key: str) -> Blob | None:
         """The blob, or None."""
@@ -45,90 +53,69 @@ class Store(Protocol):
         """Delete the blob; gone already is success."""
 
 
-class LocalStore:
-    """A directory. Files are 0600, written beside and linked or renamed into place, synced with their directory."""
+@runtime_checkable
+class DeletesMany(Protocol):
+    """A store that deletes many blobs with few requests."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def get(self, key: str) -> Blob | None:
-        try:
-            data = (self._root / key).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return Blob(data, _version(data))
-
-    def put_if(self, key: str, data: bytes, version: str | None) -> str:
-        path = self._root / key
-        self._make(path.parent)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
-        _write_synced(temporary, data)
-        try:
-            if version is None:
-                os.link(temporary, path)  # atomic, and refuses an existing file
-            else:
-                with self._guard():
-                    found = self.get(key)
-                    if found is None or found.version != version:
-                        raise StoreConflict(key)
-                    temporary.replace(path)
-        except FileExistsError:
-            raise StoreConflict(key) from None
-        finally:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-        _sync_directory(path.parent)
-        return _version(data)
-
-    def list(self, prefix: str) -> list[str]:
-        folder = self._root / prefix.rpartition("/")[0]
-        if not folder.is_dir():
-            return []
-        found = (
-            Path(where, name).relative_to(self._root).as_posix()
-            for where, _, names in os.walk(folder)
-            for name in names
-            if not name.startswith(".")
-        )
-        return sorted(key for key in found if key.startswith(prefix))
-
-    def delete(self, key: str) -> None:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            (self._root / key).unlink()
-
-    def _make(self, folder: Path) -> None:
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        """Serialises compare-and-swap between processes; freed by the kernel when its holder dies."""
-        descriptor = os.open(self._root / ".guard", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+    def delete_many(self, keys: Iterable[str]) -> None:
+        """Delete all of them; gone already is success."""
 
 
-def _version(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:32]
+@runtime_checkable
+class Closes(Protocol):
+    """A store that holds something (a connection, a lock) until it is closed. It opens again when it is used again."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@runtime_checkable
+class Remote(Protocol):
+    """A store whose requests cost time or money: the journal's flushes wait a moment for company."""
+
+    @property
+    def remote(self) -> bool: ...
 
 
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@runtime_checkable
+class Holds(Protocol):
+    """A store with a lock of its own beneath ours (HTTP)."""
+
+    def hold(self) -> None:
+        """Keep that lock from the next write until ``close``, rather than for each write alone."""
+
+
+@runtime_checkable
+class BreaksLocks(Protocol):
+    """A store whose own lock may be left behind by a dead holder (HTTP)."""
+
+    def break_lock(self, lock_id: str) -> bool:
+        """Free the lock ``lock_id`` whoever holds it, whatever it was held for; whether there was one to free."""
+
+
+def delete_all(store: Store, keys: Iterable[str]) -> None:
+    """Delete blobs, together where the store can."""
+    wanted = list(keys)
+    if isinstance(store, DeletesMany):
+        if wanted:
+            store.delete_many(wanted)
+        return
+    for key in wanted:
+        store.delete(key)
+
+
+def close_store(store: Store) -> None:
+    """Let go of what the store holds."""
+    if isinstance(store, Closes):
+        store.close()
+
+
+def hold_store(store: Store) -> None:
+    """Many writes follow, up to ``close_store``."""
+    if isinstance(store, Holds):
+        store.hold()
+
+
+def is_remote(store: Store) -> bool:
+    """Whether each request to the store is worth sparing."""
+    return isinstance(store, Remote) and store.remote

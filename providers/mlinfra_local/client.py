@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 from contextlib import suppress
@@ -100,7 +101,14 @@ class LocalClient:
 def discard(path: Path, trash: Path | None = None) -> None:
     """Delete ``path`` by way of ``trash`` (on the same file system; default: beside it), so that nobody ever sees half of it."""
     trash = trash or path.with_name(TRASH)
-    trash.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        path.rename(trash / secrets.token_hex(6))
-    shutil.rmtree(trash, ignore_errors=True)
+    doomed = trash / secrets.token_hex(6)
+    while os.path.lexists(path):
+        # others come and go in the same trash, and take the empty folder away: then it is made again
+        with suppress(FileNotFoundError, FileExistsError):
+            trash.mkdir(parents=True, exist_ok=True)
+            path.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+    with suppress(OSError):  # somebody else's is in it
+        doomed.unlink()
+    with suppress(OSError):
+        trash.rmdir()

@@ -17,13 +17,14 @@ from mlinfra.model.resource import Resource
 from mlinfra.model.state import State
 from mlinfra.model.values import Map, freeze
 from mlinfra.plan.planner import Made, Request, make_plan
-from mlinfra.plan.stale import check_fresh
+from mlinfra.plan.stale import check_fresh, concerned
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.registry import Registry
-from mlinfra.state.recovery import recover
+from mlinfra.state.recovery import recover, refuse_blocked
 from mlinfra.state.session import Location, open_session
-from mlinfra.state.store import LocalStore, Store
+from mlinfra.state.store import Store
+from mlinfra.state.stores.local import LocalStore
 
 
 def thing(
@@ -93,7 +94,10 @@ class Lab:
         for entry in recovery.entries:
             ledger.apply(entry)
         outputs = Map(request.pop("outputs", {}))
-        wanted = Request(resources=resources, outputs=outputs, uncertain=recovery.uncertain, project="p", **request)
+        wanted = Request(
+            resources=resources, outputs=outputs, uncertain=recovery.uncertain, blocked=recovery.blocked,
+            blocked_needs=recovery.needs, project="p", **request,
+        )  # fmt: skip
         return await make_plan(wanted, ledger.freeze(), connections, sealer, self._sink)
 
     def apply(self, made: Made) -> Outcome:
@@ -106,6 +110,7 @@ class Lab:
             recovery = await recover(session.ledger, connections, session.sealer, self._sink)
             if recovery.entries:
                 await session.append(*recovery.entries)
+            refuse_blocked(recovery, frozenset(concerned(made.plan)))
             check_fresh(made.plan, session.ledger)
             return await execute(made.plan, session, connections, self._sink, self.stop)
         finally:

@@ -19,7 +19,7 @@ from fakes.cloud import Thing
 from fakes.lab import Lab, thing
 
 from mlinfra.model.values import Ref
-from mlinfra.state.store import LocalStore
+from mlinfra.state.stores.local import LocalStore
 
 
 class MortalStore(LocalStore):

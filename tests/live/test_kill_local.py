@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlinfra import upkeep, workflow
-from mlinfra.state.store import LocalStore
+from mlinfra.state.stores.local import LocalStore
 from mlinfra.workspace import Options
 
 SPEC = """

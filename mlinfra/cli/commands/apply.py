@@ -37,10 +37,10 @@ def command(
         refused += ["--replace"] if engine["replace"] else []
         if refused:
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
-        options = session.options(**engine)
+        options = session.options(waits=True, **engine)
         return carry_out(session, options, upkeep.load_plan(options, planfile), yes=True)
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
-    options = session.options(mode=mode, refresh=not no_refresh, **engine)
+    options = session.options(mode=mode, refresh=not no_refresh, waits=True, **engine)
     verb = {"normal": "apply", "refresh_only": "refresh"}.get(mode, mode)
     return plan_and_carry_out(session, options, lambda sink: workflow.plan(options, sink), yes=yes, verb=verb)

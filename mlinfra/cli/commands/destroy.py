@@ -20,5 +20,5 @@ def command(session: Session, yes: bool, no_refresh: bool, **engine: Any) -> int
     from mlinfra import workflow
 
     need_approval(yes=yes, json=session.json, what="destroy")
-    options = session.options(mode="destroy", refresh=not no_refresh, **engine)
+    options = session.options(mode="destroy", refresh=not no_refresh, waits=True, **engine)
     return plan_and_carry_out(session, options, lambda sink: workflow.plan(options, sink), yes=yes, verb="destroy")

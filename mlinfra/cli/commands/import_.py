@@ -21,7 +21,7 @@ def command(session: Session, address: str, id: str, **engine: Any) -> int:
     """Take over the existing thing ID as the resource at ADDRESS, whose block must stand in the spec."""
     from mlinfra import workflow
 
-    options = session.options(**engine)
+    options = session.options(waits=True, **engine)
     if session.json:
         return report(
             session, workflow.import_resource(options, address, id, JsonStream(session.terminal.text).event), verb="import"

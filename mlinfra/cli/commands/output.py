@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
 import click
 
@@ -10,6 +11,7 @@ from mlinfra.cli.render_json import outputs_json, value_json
 from mlinfra.cli.render_state import outputs_text, raw_text, value_text
 from mlinfra.cli.session import Session, common
 from mlinfra.model.errors import MlinfraError
+from mlinfra.model.values import SecretDigest, Value, within
 
 
 @click.command("output")
@@ -34,11 +36,25 @@ def command(session: Session, name: str | None, raw: bool) -> int:
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(outputs)) or 'none; has it been applied?'}"
         raise MlinfraError.of("cli.no_output", f"there is no output {name!r}", hint=hint)
     value = outputs[name]
+    if name in state.sensitive_outputs:
+        value = _opened(name, value, asked=raw or session.json, open_=lambda: upkeep.open_output(session.options(), name))
     text = raw_text(value)
-    if name in state.sensitive_outputs or (raw and text is None):
-        why = "is sensitive, and its value is not kept" if name in state.sensitive_outputs else "is no string, number or boolean"
-        raise MlinfraError.of("cli.output_not_shown", f"the output {name!r} {why}", hint="" if not raw else "use --json")
+    if raw and text is None:
+        raise MlinfraError.of("cli.output_not_shown", f"the output {name!r} is no string, number or boolean", hint="use --json")
     if session.json:
         return session.data(value_json(value))
     session.line(text if raw and text is not None else value_text(value, width=session.terminal.width))
     return 0
+
+
+def _opened(name: str, value: Value, *, asked: bool, open_: Callable[[], Value]) -> Value:
+    """A sensitive output for the one who asks for it by name. MlinfraError when it is not kept, or not asked for."""
+    if not asked:
+        hint = "--raw or --json shows it, when the state keeps it (state.encryption)"
+        raise MlinfraError.of("cli.output_not_shown", f"the output {name!r} is sensitive", hint=hint)
+    opened = open_()
+    if any(isinstance(leaf, SecretDigest) for leaf in within(opened)):
+        hint = "configure state.encryption and apply again: then sensitive outputs are kept, encrypted"
+        why = "its value is not kept: this state is not encrypted, or was not when it was recorded"
+        raise MlinfraError.of("cli.output_not_shown", f"the output {name!r} is sensitive, and {why}", hint=hint)
+    return opened

@@ -17,5 +17,5 @@ def command(session: Session, **engine: Any) -> int:
     """Look at the world and record what was changed outside of mlinfra. Changes nothing but the state."""
     from mlinfra import workflow
 
-    options = session.options(mode="refresh_only", **engine)
+    options = session.options(mode="refresh_only", waits=True, **engine)
     return plan_and_carry_out(session, options, lambda sink: workflow.plan(options, sink), yes=True, verb="refresh")

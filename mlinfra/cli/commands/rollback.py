@@ -24,6 +24,6 @@ def command(session: Session, number: int | None, yes: bool, no_refresh: bool, *
     from mlinfra import upkeep
 
     need_approval(yes=yes, json=session.json, what="rollback")
-    options = session.options(refresh=not no_refresh, **engine)
+    options = session.options(refresh=not no_refresh, waits=True, **engine)
     planned = make_plan(session, lambda sink: upkeep.rollback_plan(options, number, sink))
     return carry_out(session, options, planned, yes=yes, verb="rollback")

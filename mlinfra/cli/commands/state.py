@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import sys
+from dataclasses import asdict
+from pathlib import Path
 
 import click
 
+from mlinfra.cli.approval import approved
 from mlinfra.cli.groups import Family
 from mlinfra.cli.render_json import resource_json
-from mlinfra.cli.render_state import resource_text, state_table
+from mlinfra.cli.render_state import findings_text, resource_text, state_table
 from mlinfra.cli.session import Session, common
 from mlinfra.model.address import matches
 from mlinfra.model.errors import MlinfraError
@@ -105,15 +109,70 @@ def pull(session: Session) -> int:
     return 0
 
 
+@command.command("push")
+@common
+@click.option("--force", is_flag=True, help="Push another lineage, an older serial or a broken state all the same.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def push(session: Session, file: Path, force: bool) -> int:
+    """Put FILE, which `state pull` printed, in the place of the recorded state. The things themselves stay as they are."""
+    from mlinfra import upkeep
+
+    pushed = upkeep.state_push(session.options(), file, force=force)
+    session.line(f"{file} is the recorded state now." if pushed else f"{file} is what is recorded already.")
+    return 0
+
+
 @command.command("unlock")
 @common
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.argument("lock_id")
-def unlock(session: Session, lock_id: str) -> int:
+def unlock(session: Session, lock_id: str, yes: bool) -> int:
     """Break the lock LOCK_ID. Only when its holder is surely gone: a dead holder's lock frees itself."""
     from mlinfra import upkeep
 
+    if not yes and sys.stdin.isatty():
+        question = f"Do you really want to break the lock {lock_id}? If its holder lives, its work is cut off in the middle."
+        if not approved(session.terminal, question):
+            session.line("Nothing was done.")
+            return 1
     holder = upkeep.unlock(session.options(), lock_id)
     if session.json:
         return session.data({"unlocked": lock_id, "holder": holder})
     session.line(f"The lock is gone; it was held by {holder}.")
+    return 0
+
+
+@command.command("doctor")
+@common
+@click.option("--repair", is_flag=True, help="Mend what can be mended without a guess.")
+def doctor(session: Session, repair: bool) -> int:
+    """Look for what is wrong with the state, and say what to do about each thing. Exit code 1 while a problem is left."""
+    from mlinfra import upkeep
+
+    found, repaired = upkeep.doctor(session.options(), mend=repair)
+    sick = any(not f.note for f in found)
+    if session.json:
+        session.data({"findings": [asdict(f) for f in found], "repaired": [asdict(f) for f in repaired]})
+        return int(sick)
+    t = session.terminal
+    if repaired:
+        session.line(findings_text(repaired, style=t.style, done=True) + "\n")
+    session.line(findings_text(found, style=t.style) if found else "The state is sound.")
+    if any(f.safe for f in found) and not repair:
+        session.line("\nmlinfra state doctor --repair does what is safe of that.")
+    return int(sick)
+
+
+@command.command("rotate-key")
+@common
+def rotate_key(session: Session) -> int:
+    """Encrypt the state anew with a fresh key, wrapped by `state.encryption.key`. Keys under `previous` can go afterwards."""
+    from mlinfra import upkeep
+
+    done = upkeep.rotate_key(session.options())
+    if session.json:
+        return session.data({"key": done.key, "secrets": done.secrets, "blobs": done.blobs, "left": done.left})
+    session.line(f"The state has a new key ({done.key}); {done.secrets} records and {done.blobs} blobs were encrypted anew.")
+    if done.left:
+        session.line(f"{done.left} blobs were being written by somebody else: run it again to be rid of the old key.")
     return 0

@@ -136,6 +136,10 @@ class ProviderContract:
             if isinstance(kind, Validates):
                 assert list(kind.validate(unknown)) == [], f"{name}.validate() does not skip values that are not known yet"
 
+    def test_whatever_is_made_can_be_found_after_a_crash(self) -> None:
+        for name, kind in self.provider.types.items():
+            assert kind.schema.virtual or isinstance(kind, Finds), f"{name} has no find(): a crash in its create would orphan it"
+
     # one sample at work
 
     def test_create_gives_exactly_the_schema(self, world: World) -> None:

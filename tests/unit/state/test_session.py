@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,9 @@ from mlinfra.model.errors import StateError, StateLocked
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.values import Map
 from mlinfra.state.entries import Drop, Record
-from mlinfra.state.lock import Lease, Lock
+from mlinfra.state.lock import Lock
 from mlinfra.state.session import Location, Session, open_session
-from mlinfra.state.store import LocalStore
+from mlinfra.state.stores.local import LocalStore
 
 
 def resource(address: str, **attributes: object) -> ResourceState:
@@ -101,7 +100,7 @@ def test_a_holder_that_lost_its_lock_cannot_write(location: Location) -> None:
 def test_the_lock_of_a_dead_process_is_taken_over_at_once(location: Location, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from mlinfra.state.session import Location, open_session; "
-        "from mlinfra.state.store import LocalStore; import os; "
+        "from mlinfra.state.stores.local import LocalStore; import os; "
         "open_session(Location(LocalStore(Path(sys.argv[1])), 'p/default/'), 'apply'); os.kill(os.getpid(), 9)"
     )
     ran = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
@@ -114,30 +113,6 @@ def test_the_lock_of_a_dead_process_is_taken_over_at_once(location: Location, tm
 
     session = asyncio.run(run())
     assert session.taken_from is not None and session.lease.epoch == session.taken_from.epoch + 1
-
-
-def test_a_lease_of_another_host_is_respected_until_it_runs_out(location: Location) -> None:
-    now = time.time()
-    theirs = Lease(id="abc", owner="ci", host="elsewhere", pid=1, operation="apply", since=now, expires=now + 30, epoch=7)
-    location.store.put_if(location.prefix + "lock.json", json.dumps(asdict(theirs)).encode(), None)
-    with pytest.raises(StateLocked, match="ci@elsewhere"):
-        Lock(location.store, location.prefix).acquire("apply")
-    later = Lock(location.store, location.prefix, clock=lambda: now + 31)
-    mine, taken_from = later.acquire("apply")
-    assert taken_from == theirs and mine.epoch == 8
-
-
-def test_a_renewed_lease_lasts_and_a_lost_one_says_so(location: Location) -> None:
-    now = [1000.0]
-    lock = Lock(location.store, location.prefix, clock=lambda: now[0])
-    lock.acquire("apply")
-    now[0] += 50
-    lock.renew()
-    now[0] += 50
-    lock.check()
-    now[0] += 11
-    with pytest.raises(StateLocked):
-        lock.check()
 
 
 def test_unlock_wants_the_right_id(location: Location) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlinfra.state.store import LocalStore, StoreConflict
+from mlinfra.state.store import StoreConflict
+from mlinfra.state.stores.local import LocalStore
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Where state can live, one file a store; ``opening`` picks one by the spec's ``state:`` block."""
