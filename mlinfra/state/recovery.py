@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.model.events import Notice, Sink
-from mlinfra.model.resource import Desired, ResourceState
+from mlinfra.model.resource import Desired, ResourceState, made_at
 from mlinfra.model.values import Map
 from mlinfra.provider.calls import call
 from mlinfra.provider.connections import Connections
@@ -74,7 +74,7 @@ async def _find(op: str, intent: Intent, connections: Connections, sealer: Seale
             f"{r.type} offers no way to find it",
             hint=f"look for it yourself; then mlinfra state rm {r.address}, and if it exists: mlinfra import {r.address} ID",
         )
-    desired = Desired(address=r.address, type=r.type, attributes=r.attributes)
+    desired = Desired(address=made_at(r), type=r.type, attributes=r.attributes)
     found = await call(lambda: kind.find(bound.client, desired, op), bound.limiter, provider=r.provider)
     if found is None:
         return None
