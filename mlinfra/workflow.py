@@ -284,7 +284,7 @@ async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, s
 def _place(stack: Stack | None, resource: Resource, path: Path) -> Span | None:
     """Where the user wrote what became the attribute ``path``: a provider knows the attribute, only the spec the place."""
     component = stack.components.get(resource.component) if stack is not None else None
-    return span_at(component, path) if component is not None else resource.span
+    return span_at(component, path) if component is not None and path else resource.span
 
 
 def _remember(where: Location, planned: Planned, state: State, summary: ApplyFinished, owner: str) -> None:

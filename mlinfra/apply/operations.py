@@ -16,7 +16,7 @@ from mlinfra.apply.live import Live
 from mlinfra.model.change import Action, AttributeChange, Change
 from mlinfra.model.events import Sink, StepProgress, StepRetry
 from mlinfra.model.plan import Operation, Plan
-from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
+from mlinfra.model.resource import Desired, Observed, Resource, ResourceState, made_at
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import EMPTY, Map, Path, Value, is_known, leaves, lookup, path_text, references
 from mlinfra.provider.calls import BrokenContract, call
@@ -323,7 +323,7 @@ class Operations:
 
     @staticmethod
     def _desired(resource: Resource, wanted: Map) -> Desired:
-        return Desired(address=resource.address, type=resource.type, attributes=wanted, timeout=resource.lifecycle.timeout)
+        return Desired(address=made_at(resource), type=resource.type, attributes=wanted, timeout=resource.lifecycle.timeout)
 
     async def _call(
         self, index: int, bound: Bound, resource: Resource | None, act: Callable[[], Awaitable[Observed | None]],

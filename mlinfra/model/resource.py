@@ -84,6 +84,7 @@ class Observed:
 class Desired:
     """What a provider is asked to make so: attributes are all known; secrets come as Secret (call ``reveal()``).
 
+    ``address`` is what marks the object as ours (a tag, a marker file): that at which it was first made, wherever it has moved.
     When it comes from a journal's intent (for Finds), secrets are SecretDigest.
     """
 
@@ -91,3 +92,8 @@ class Desired:
     type: str
     attributes: Map
     timeout: float | None = None
+
+
+def made_at(resource: Resource | ResourceState) -> str:
+    """The address at which it was first made, or would be: its name and its marks in the world say this one."""
+    return resource.named + resource.address[len(resource.component) :] if resource.named else resource.address

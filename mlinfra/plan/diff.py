@@ -65,7 +65,7 @@ def decide(
             create_first=schema.create_first if first is None else first, runs=schema.runs,
             may_be_noop=not reason and all(not is_known(a.after) for a in forced) and all(not is_known(a.after) for a in found),
         )  # fmt: skip
-        if first is None and not fits_beside(change, schema):
+        if not fits_beside(change, schema):  # whatever was asked for: the second would be refused
             change = replace(change, create_first=False)
         return Decision(change, after)
     if not found:

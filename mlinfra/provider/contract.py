@@ -220,7 +220,7 @@ class LoweringContext:
 
 def span_at(component: Component, path: Path) -> Span | None:
     """The place of the property at ``path``, or of its nearest written parent, or of the block."""
-    for end in range(len(path), 0, -1):
+    for end in range(len(path), -1, -1):
         span = component.spans.get(path[:end])
         if span is not None:
             return span

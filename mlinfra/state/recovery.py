@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, StateError
 from mlinfra.model.events import Notice, Sink
-from mlinfra.model.resource import Desired, ResourceState
+from mlinfra.model.resource import Desired, ResourceState, made_at
 from mlinfra.model.values import Map
 from mlinfra.provider.calls import call
 from mlinfra.provider.connections import Bound, Connections
@@ -95,7 +95,7 @@ async def _find(op: str, intent: Intent, bound: Bound, sealer: Sealer) -> Resour
             f"{r.type} offers no way to find it",
             hint=f"look for it yourself; if it exists: mlinfra state rm {r.address}, then mlinfra import {r.address} ID",
         )
-    desired = Desired(address=r.address, type=r.type, attributes=r.attributes)
+    desired = Desired(address=made_at(r), type=r.type, attributes=r.attributes)
     found = await call(lambda: kind.find(bound.client, desired, op), bound.limiter, provider=bound.provider)
     if found is None and kind.schema.lag:
         await asyncio.sleep(kind.schema.lag)

@@ -67,6 +67,15 @@ def test_a_new_resource_at_the_old_address_gets_a_name_of_its_own(project: Proje
     assert not project.plan(MODULE + BUCKET).plan.steps
 
 
+def test_what_has_moved_is_still_known_as_ours_when_it_changes(project: Project) -> None:
+    data = BUCKET + '  rows: {kind: dataset, bucket: "${raw}", source: rows.csv}\n'
+    (project.folder / "rows.csv").write_text("a\n1\n")
+    project.apply(data)
+    (project.folder / "rows.csv").write_text("a\n2\n")
+    state = project.apply(data.replace("  rows:", "  table:") + "moved: [{from: rows, to: table}]\n")
+    assert state.get("rows") is None and state.get("table").attributes["name"] == "rows"  # type: ignore[union-attr]
+
+
 def test_moving_back_home_gives_the_object_its_own_name_again(project: Project) -> None:
     project.apply(BUCKET)
     project.apply(MODULE + "moved: [{from: raw, to: module.store.raw}]\n")

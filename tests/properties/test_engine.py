@@ -31,12 +31,16 @@ def specs(draw: st.DrawFn) -> list[Resource]:
         reference = draw(st.sampled_from([None, *earlier])) if earlier else None
         value = Ref(reference, ("name",)) if reference else draw(st.integers(0, 2))
         key = "input" if kind == "fake.run" else "value"
+        name = f"{address}-{kind[5:]}-{generation}-{index}"
+        if kind == "fake.config":  # immutable: named by its content, so that the new one can stand beside the old one
+            content = next((r.attributes["name"] for r in wanted if r.address == reference), value)
+            name = f"{name}-{content}"
         first = draw(st.sampled_from([None, True]))
         wanted.append(
             thing(
                 address,
                 type=kind,
-                name=f"{address}-{kind[5:]}-{generation}-{index}",
+                name=name,
                 lifecycle=Lifecycle(create_first=first),
                 **{key: value},
             )

@@ -91,10 +91,6 @@ class Job:
         name = str(desired.attributes["name"])
         owner = _marker(client, name).get("address", desired.address)
         if owner != desired.address:
-            raise AlreadyExists(f"there is a job {name} already: that of {owner}", import_id=name)
-        name = str(desired.attributes["name"])
-        owner = _marker(client, name).get("address", desired.address)
-        if owner != desired.address:
             raise AlreadyExists(f"there is a job {name} already: that of {owner}", path=("name",))
         try:
             return await self._make(client, desired, token)
