@@ -166,7 +166,10 @@ def s3() -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
 def trials(tally: Tally, count: int, chance: random.Random, duration: float, trial: Callable[[Path, float], None]) -> Tally:
     for _ in range(count):
         with tempfile.TemporaryDirectory(prefix="mlinfra-crash-") as name:
+            known = len(tally.complaints)
             trial(Path(name), chance.uniform(0.0, duration))
+            for complaint in tally.complaints[known:]:
+                print(f"\n{tally.name}: {complaint}", file=sys.stderr)
         print(f"\r{tally.row()}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return tally

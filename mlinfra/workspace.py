@@ -36,7 +36,8 @@ from mlinfra.state.cloud_access import CloudRefused
 from mlinfra.state.encryption.settings import read_settings
 from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.history import DigestRow
-from mlinfra.state.session import Location, Session, open_session
+from mlinfra.state.lock import LEASE
+from mlinfra.state.session import KEEP, Location, Session, open_session
 from mlinfra.state.stores.opening import open_store, settings_of
 from mlinfra.state.stores.settings import BY_STORE
 
@@ -141,9 +142,16 @@ def location(o: Options, resolved: Resolved) -> Location:
     if problems:
         raise SpecError(problems)
     store = open_store(resolved.state, o.base, o.environ or None)
+    settings = settings_of(resolved.state)
     encryption = read_settings(resolved.state.get("encryption"), o.base)
     prefix = f"{resolved.project}/{resolved.environment or 'default'}/"
-    return Location(EncryptedStore(store, prefix, encryption), prefix, encryption=encryption)
+    return Location(
+        EncryptedStore(store, prefix, encryption),
+        prefix,
+        lease=settings.lease or LEASE,
+        keep=settings.history or KEEP,
+        encryption=encryption,
+    )
 
 
 def location_now(o: Options) -> Location:

@@ -243,7 +243,9 @@ class Session:
     def _compact(self) -> None:
         """Write the snapshot, then delete what it contains: all segments but the fences that may still be needed."""
         old = time.time() - SKEW - max(self._location.lease, LEASE, self.taken_from.length if self.taken_from else 0.0)
-        self._fences = [f for f in self._fences if f.time > old or f.number > self._position]
+        over = [f for f in self._fences if f.time <= old]
+        self._fences = [f for f in self._fences if f.time > old]
+        self._garbage += [key for f in over if (key := self._location.prefix + segment_key(f.number)) not in self._garbage]
         data = encode_snapshot(
             self.ledger.freeze(), self.ledger.intents.values(), self._position, epoch=self.lease.epoch, fences=self._fences
         )

@@ -199,15 +199,17 @@ def _unwrapped(id: str, entry: Mapping[str, str], sources: Iterable[KeySource]) 
             refused.append(_does_not_open(source))
         except StateError as error:
             refused += error.diagnostics
-    configured = ", ".join(_shown(s) for s in sources)
-    raise StateError(
-        refused
-        or Diagnostic(
-            code="state.wrong_key",
-            message=f"this state is encrypted with the key {entry['source']}, which is not configured (only {configured})",
-            hint=f'list it too: state: {{encryption: {{key: …, previous: ["{entry["source"]}"]}}}}',
+    shown = [_shown(s) for s in sources]
+    if not refused or (not local and entry["source"] not in shown):
+        refused.insert(
+            0,
+            Diagnostic(
+                code="state.wrong_key",
+                message=f"this state is encrypted with the key {entry['source']}, which is not configured (only {', '.join(shown)})",
+                hint=f'list it too: state: {{encryption: {{key: …, previous: ["{entry["source"]}"]}}}}',
+            ),
         )
-    )
+    raise StateError(refused)
 
 
 def _does_not_open(source: KeySource) -> Diagnostic:

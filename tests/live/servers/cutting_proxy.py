@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import http.client
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 
 @dataclass
 class CuttingProxy:
-    """``cut`` is the method whose next answer gets lost (``""``: none); ``lost`` counts those that did."""
+    """``cut`` is the method whose next answer gets lost (``""``: none); ``lost`` counts those that did. ``requests`` by method
+    and ``sent`` (bytes of their bodies) count everything that came by."""
 
     address: str = ""
     cut: str = ""
     lost: int = 0
+    sent: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
 
 
 @contextmanager
@@ -36,6 +40,8 @@ def cutting_proxy(upstream: str) -> Iterator[CuttingProxy]:
 
         def _any(self) -> None:
             body = self._body()
+            proxy.requests[self.command] += 1
+            proxy.sent += len(body)
             connection = http.client.HTTPConnection(target, timeout=30)
             headers = {k: v for k, v in self.headers.items() if k.lower() not in ("transfer-encoding", "expect", "connection")}
             connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})

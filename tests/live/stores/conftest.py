@@ -35,6 +35,7 @@ class Place:
     environ: Mapping[str, str]
     upstream: str
     through: Callable[[str], Place]
+    server: Any = None
 
     def open(self, **settings: Any) -> Store:
         """A client of its own."""
@@ -117,7 +118,7 @@ def _place(name: str, servers: Callable[[str], Any], folder: Path, monkeypatch: 
         return replace(place, block=moved, environ={k: v.replace(upstream, address) for k, v in environ.items()})
 
     place = Place(name, block, folder, environ, upstream, through)
-    return place
+    return replace(place, server=servers(name) if name != "local" else None)
 
 
 @pytest.fixture(params=STORES)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,23 @@ def test_a_failed_write_leaves_nothing_behind(store: LocalStore, tmp_path: Path)
     with pytest.raises(StoreConflict):
         store.put_if("a", b"two", None)
     assert [p.name for p in (tmp_path / "state").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("trial", range(12))
+def test_a_kill_in_the_middle_of_a_write_leaves_the_old_content_or_the_new(tmp_path: Path, trial: int) -> None:
+    """A child writes two megabytes over and over, each time all of one letter, until it is killed at some moment."""
+    script = (
+        "import sys; from pathlib import Path; from mlinfra.state.stores.local import LocalStore\n"
+        "s = LocalStore(Path(sys.argv[1])); v = s.put_if('a', b'a' * 2_000_000, None); print('ready', flush=True); i = 0\n"
+        "while True: i += 1; v = s.put_if('a', bytes([97 + i % 26]) * 2_000_000, v)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+    time.sleep(0.003 * trial)
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    blob = LocalStore(tmp_path).get("a")
+    assert blob is not None and len(blob.data) == 2_000_000 and len(set(blob.data)) == 1
+    assert LocalStore(tmp_path).list("") == ["a"]
+    LocalStore(tmp_path).put_if("a", b"after", blob.version)

@@ -1,0 +1,185 @@
+"""Azure Key Vault as published: tokens of a tenant's own authority over https, keys that wrap by RSA-OAEP-256, secrets.
+
+https://learn.microsoft.com/rest/api/keyvault/keys/wrap-key, …/unwrap-key, https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+import json
+import re
+import ssl
+import threading
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+TENANT, CLIENT, CLIENT_SECRET = "11111111-2222-3333-4444-555555555555", "app", "client-secret-of-the-app"
+VERSION = "0123456789abcdef0123456789abcdef"
+_OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
+
+
+@dataclass
+class Vault:
+    """``certificate`` is what clients must trust."""
+
+    certificate: Path
+    address: str = ""
+    secrets: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+    calls: list[str] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which azure-identity's own chain finds the app and its authority."""
+        return {
+            "AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": CLIENT_SECRET,
+            "AZURE_AUTHORITY_HOST": self.address, "REQUESTS_CA_BUNDLE": str(self.certificate),
+        }  # fmt: skip
+
+    def make_key(self, name: str) -> str:
+        self.keys[name] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return f"{self.address}/keys/{name}"
+
+
+class Refused(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+@contextmanager
+def azure_vault(folder: Path) -> Iterator[Vault]:
+    """A vault and its authority on a free port, with a certificate of its own, for as long as the block lasts."""
+    certificate, key = _certificate(folder)
+    vault = Vault(certificate)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.answer("GET", b"")
+
+        def do_POST(self) -> None:
+            self.answer("POST", self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+        def answer(self, method: str, body: bytes) -> None:
+            url = urllib.parse.urlsplit(self.path)
+            vault.calls.append(f"{method} {url.path}")
+            try:
+                status, tree = 200, _answer(vault, method, url, self.headers.get("Authorization", ""), body)
+            except Refused as refused:
+                status, tree = refused.status, {"error": {"code": refused.code, "message": str(refused)}}
+            data = json.dumps(tree).encode()
+            self.send_response(status)
+            if status == 401:
+                self.send_header(
+                    "WWW-Authenticate", f'Bearer authorization="{vault.address}/{TENANT}", resource="https://vault.azure.net"'
+                )
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    vault.address = f"https://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield vault
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _answer(vault: Vault, method: str, url: urllib.parse.SplitResult, authorization: str, body: bytes) -> dict[str, Any]:
+    if url.path.startswith(f"/{TENANT}/"):
+        return _authority(vault, url.path, body)
+    if authorization.removeprefix("Bearer ") not in vault.tokens:
+        raise Refused(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
+    if "api-version" not in urllib.parse.parse_qs(url.query):
+        raise Refused(400, "BadParameter", "api-version must be specified")
+    if method == "GET" and (found := re.fullmatch(r"/secrets/([A-Za-z0-9-]+)(?:/[0-9a-f]+)?", url.path)):
+        if found[1] not in vault.secrets:
+            raise Refused(404, "SecretNotFound", f"A secret with (name/id) {found[1]} was not found in this key vault.")
+        return {"value": vault.secrets[found[1]], "id": f"{vault.address}/secrets/{found[1]}/{VERSION}"}
+    if found := re.fullmatch(rf"/keys/([A-Za-z0-9-]+)(?:/{VERSION})?(?:/(wrapkey|unwrapkey))?", url.path):
+        key = vault.keys.get(found[1])
+        if key is None:
+            raise Refused(404, "KeyNotFound", f"A key with (name/id) {found[1]} was not found in this key vault.")
+        kid = f"{vault.address}/keys/{found[1]}/{VERSION}"
+        if found[2] is None and method == "GET":
+            return {"key": {"kid": kid, "kty": "RSA", "key_ops": ["wrapKey", "unwrapKey"]}}
+        given = json.loads(body or b"{}")
+        if method != "POST" or f"/{VERSION}/" not in url.path or given.get("alg") != "RSA-OAEP-256":
+            raise Refused(400, "BadParameter", "a version and the algorithm RSA-OAEP-256 are expected here")
+        value = base64.urlsafe_b64decode(given["value"] + "=" * (-len(given["value"]) % 4))
+        try:
+            done = key.public_key().encrypt(value, _OAEP) if found[2] == "wrapkey" else key.decrypt(value, _OAEP)
+        except ValueError:
+            raise Refused(400, "BadParameter", "The parameter is incorrect.") from None
+        return {"kid": kid, "value": base64.urlsafe_b64encode(done).rstrip(b"=").decode()}
+    raise Refused(404, "NotFound", url.path)
+
+
+def _authority(vault: Vault, path: str, body: bytes) -> dict[str, Any]:
+    if path.endswith("/openid-configuration"):
+        base = f"{vault.address}/{TENANT}"
+        return {
+            "issuer": f"{base}/v2.0", "token_endpoint": f"{base}/oauth2/v2.0/token",
+            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize", "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
+        }  # fmt: skip
+    given = urllib.parse.parse_qs(body.decode())
+    wanted = {"client_id": CLIENT, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
+    if (
+        any(given.get(k) != [v] for k, v in wanted.items())
+        or "https://vault.azure.net/.default" not in given.get("scope", [""])[0]
+    ):
+        raise Refused(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
+    token = uuid.uuid4().hex
+    vault.tokens.add(token)
+    return {"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": token}
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, private = folder / "vault.pem", folder / "vault.key"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate, private
