@@ -14,10 +14,12 @@ from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource, ResourceState
+from mlinfra.model.schema import Schema
 from mlinfra.model.state import State
 from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, Secret, SecretDigest, Value, lookup
 from mlinfra.plan.diff import decide
 from mlinfra.plan.guard import refuse_protected
+from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
@@ -202,6 +204,7 @@ class _Walk:
         self.existing: dict[str, ResourceState] = {}
         self.noted: dict[str, ResourceState] = {}
         self.made_anew: set[str] = set()
+        self.holders_replaced: list[tuple[ResourceState, Change]] = []
         self.replaced = set(_replacements(request, state))
 
     async def visit(self, resource: Resource) -> None:
@@ -232,17 +235,28 @@ class _Walk:
                 )
             change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
         else:
+            holder = self._replaced_holder(prior, kind.schema)
             reason = "asked for by --replace" if address in self.replaced and prior else ""
+            if holder is not None and not reason:
+                reason = f"{holder.address}, in which it lies, is replaced"
             decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
             change = decision.change
+            if holder is not None and not holder.create_first:
+                change = replace(change, create_first=False)  # there is no room beside it: the old one goes with its holder
         self.values[address] = decision.values
         if change.action in (Action.CREATE, Action.REPLACE):
             self.made_anew.add(address)
+        if change.action is Action.REPLACE and not change.may_be_noop and prior is not None:
+            self.holders_replaced.append((prior, change))
         if change.action is Action.NOOP and prior is not None:
             noted = annotate(prior, resource, self._needs(address))
             if noted is not prior:
                 self.noted[address] = noted
         self.changes.append(change)
+
+    def _replaced_holder(self, prior: ResourceState | None, schema: Schema) -> Change | None:
+        """The replacement of what it lies in: it is replaced too then, though nothing of it changed."""
+        return next((c for h, c in self.holders_replaced if prior is not None and lies_in(prior, schema, h)), None)
 
     def _needs(self, address: str) -> tuple[str, ...]:
         return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])
