@@ -87,7 +87,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     )  # fmt: skip
     back = {to: source for source, to in moves}
     changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
-    steps = make_steps(changes, request.resources, edges, priors)
+    steps = make_steps(changes, request.resources, edges, priors, _holders(changes, state, connections))
     touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
     records.update({(a, ""): r for a, r in walk.noted.items()})
@@ -313,6 +313,20 @@ class _Walk:
             gone = [n for n in before if n not in wanted]
             found.extend(OutputChange(name=n, before=before[n], after=None) for n in gone)
         return tuple(found)
+
+
+def _holders(changes: Sequence[Change], state: State, connections: Connections) -> dict[str, list[str]]:
+    """In what each lies that is to be deleted or replaced."""
+    found: dict[str, list[str]] = {}
+    for change in changes:
+        r = state.get(change.address)
+        if r is None or change.action not in (Action.DELETE, Action.REPLACE):
+            continue
+        schema = connections.registry.type(r.type).schema
+        if schema.inside:
+            around = [holder for need in r.dependencies if (holder := state.get(need)) is not None]
+            found[change.address] = [holder.address for holder in around if lies_in(r, schema, holder)]
+    return found
 
 
 def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -> ResourceState:

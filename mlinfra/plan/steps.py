@@ -1,7 +1,7 @@
 """Changes to ordered steps. All ordering rules of the engine stand here.
 
 create, update, import   after what the resource needs
-delete                   after everything that was recorded to depend on it has been deleted or moved on, and after what it needs
+delete                   after everything that was recorded to depend on it has been deleted or moved on, and after what it lies in
                          was repaired: nothing can be dropped from a server that is down
 replace                  delete then create; with create_first: create, then the dependents, then delete the old one
 settles_after            after everything that depends on the named addresses
@@ -18,6 +18,7 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.plan import Operation, Step
 from mlinfra.model.resource import Resource, ResourceState
+from mlinfra.model.values import EMPTY
 
 Node = tuple[int, Operation]
 """An index into the changes, and the operation on it."""
@@ -51,9 +52,12 @@ def make_steps(
     wanted: Mapping[str, Resource],
     edges: Mapping[str, Sequence[str]],
     priors: Mapping[tuple[str, str], ResourceState],
+    holders: Mapping[str, Sequence[str]] = EMPTY,
 ) -> tuple[Step, ...]:
-    """The steps, every one after all that it needs. PlanError with the cycle when there is no such order."""
-    builder = _Builder(changes, wanted, edges, priors)
+    """The steps, every one after all that it needs; ``holders`` says in what a recorded address lies.
+
+    PlanError with the cycle when there is no such order."""
+    builder = _Builder(changes, wanted, edges, priors, holders)
     needs = builder.needs()
     try:
         ordered = order(needs)
@@ -77,6 +81,7 @@ class _Builder:
         wanted: Mapping[str, Resource],
         edges: Mapping[str, Sequence[str]],
         priors: Mapping[tuple[str, str], ResourceState],
+        holders: Mapping[str, Sequence[str]],
     ) -> None:
         self.changes = changes
         self.wanted = wanted
@@ -96,7 +101,7 @@ class _Builder:
             if c.action is Action.FORGET:
                 self.forgotten.append((i, Operation.FORGET))
         self._reversed: Mapping[str, Sequence[str]] | None = None
-        self.recorded_needs = {address: r.dependencies for (address, deposed), r in priors.items() if not deposed}
+        self.holders = holders
         self.recorded_dependents: dict[str, list[str]] = {}
         for (address, deposed), r in priors.items():
             if not deposed:
@@ -145,9 +150,9 @@ class _Builder:
         return waits
 
     def _repairs(self, address: str) -> list[Node]:
-        """The updates in place of what it was recorded to need, as far as they wait for no deletion themselves."""
+        """The updates in place of what it lies in, as far as they wait for no deletion themselves."""
         found = []
-        for need in self.recorded_needs.get(address, ()):
+        for need in self.holders.get(address, ()):
             node = self.maker.get(need)
             settles = need in self.wanted and self.wanted[need].settles_after
             if node is None or settles or self.changes[node[0]].action is not Action.UPDATE:
