@@ -60,6 +60,8 @@ class Schema:
     ``virtual``     lives in the state alone: no intent is journalled, no read is needed
     ``create_first``  replace by building the new one beside the old whenever names allow it (immutable, content-named objects)
     ``lag``         seconds for which the cloud may not show yet what was made: what is not found is looked for again after them
+    ``inside``      the attributes that say in which other resource it lies (the server's URI, the bucket's name): when that one is
+                    gone or replaced, so is this; when it moved, this moved along
     ``named_by``    the attribute that names the object: two of one name cannot stand side by side, so that a replacement which
                     keeps it is never made first by ``create_first`` above
     """
@@ -75,6 +77,7 @@ class Schema:
     costs: bool = False
     virtual: bool = False
     create_first: bool = False
+    inside: tuple[str, ...] = ()
     named_by: str = ""
     lag: float = 0.0
     description: str = field(default="")

@@ -15,6 +15,7 @@ from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource, ResourceState
+from mlinfra.model.schema import Schema
 from mlinfra.model.state import State
 from mlinfra.model.values import (
     EMPTY,
@@ -33,6 +34,7 @@ from mlinfra.model.values import (
 )
 from mlinfra.plan.diff import decide, evaluate, fits_beside
 from mlinfra.plan.guard import refuse_protected
+from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.moves import move
 from mlinfra.plan.refresh import Refreshed, refresh
@@ -106,7 +108,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     )  # fmt: skip
     back = {to: source for source, to in moves}
     changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
-    steps = make_steps(changes, request.resources, edges, priors)
+    steps = make_steps(changes, request.resources, edges, priors, _holders(changes, state, connections))
     touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
     records.update({(a, ""): r for a, r in walk.noted.items()})
@@ -211,6 +213,7 @@ class _Walk:
         self.made_anew: set[str] = set()
         self.warnings: list[Diagnostic] = []
         self.remembered: dict[str, ResourceState] = {}
+        self.holders_replaced: list[tuple[ResourceState, Change]] = []
         self.replaced = set(_replacements(request, state))
 
     async def visit(self, resource: Resource) -> None:
@@ -242,12 +245,19 @@ class _Walk:
                 )
             change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
         else:
+            holder = self._replaced_holder(prior, kind.schema)
             reason = "asked for by --replace" if address in self.replaced and prior else ""
+            if holder is not None and not reason:
+                reason = f"{holder.address}, in which it lies, is replaced"
             decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
             change = decision.change
+            if holder is not None and not holder.create_first:
+                change = replace(change, create_first=False)  # there is no room beside it: the old one goes with its holder
         self.values[address] = decision.values
         if change.action in (Action.CREATE, Action.REPLACE):
             self.made_anew.add(address)
+        if change.action is Action.REPLACE and not change.may_be_noop and prior is not None:
+            self.holders_replaced.append((prior, change))
         if change.action is Action.NOOP and prior is not None:
             self._warn_of_unseen(resource)
             if decision.values is not prior.attributes:
@@ -276,6 +286,10 @@ class _Walk:
                         span=resource.span,
                     )
                 )
+
+    def _replaced_holder(self, prior: ResourceState | None, schema: Schema) -> Change | None:
+        """The replacement of what it lies in: it is replaced too then, though nothing of it changed."""
+        return next((c for h, c in self.holders_replaced if prior is not None and lies_in(prior, schema, h)), None)
 
     def _needs(self, address: str) -> tuple[str, ...]:
         return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])
@@ -332,6 +346,20 @@ class _Walk:
             gone = [n for n in before if n not in wanted]
             found.extend(OutputChange(name=n, before=before[n], after=None) for n in gone)
         return tuple(found)
+
+
+def _holders(changes: Sequence[Change], state: State, connections: Connections) -> dict[str, list[str]]:
+    """In what each lies that is to be deleted or replaced."""
+    found: dict[str, list[str]] = {}
+    for change in changes:
+        r = state.get(change.address)
+        if r is None or change.action not in (Action.DELETE, Action.REPLACE):
+            continue
+        schema = connections.registry.type(r.type).schema
+        if schema.inside:
+            around = [holder for need in r.dependencies if (holder := state.get(need)) is not None]
+            found[change.address] = [holder.address for holder in around if lies_in(r, schema, holder)]
+    return found
 
 
 def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -> ResourceState:

@@ -13,7 +13,8 @@ from mlinfra.model.errors import PlanError
 from mlinfra.model.events import RefreshProgress, RefreshStarted, Sink
 from mlinfra.model.resource import Observed, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import Map
+from mlinfra.model.values import Map, Value
+from mlinfra.plan.holders import fate
 from mlinfra.provider.calls import call
 from mlinfra.provider.connections import Bound, Connections
 from mlinfra.provider.contract import Migrates, ReadsMany
@@ -110,22 +111,28 @@ def _merge(
     drift: list[Drift] = []
     gone: list[Key] = []
     unreadable: dict[Key, Failure] = {}
-    for key, answer in answers.items():
-        r = resources[key]
+    lost: list[ResourceState] = []
+    moved: dict[str, dict[Value, Value]] = {}
+    schemas = {key: connections.registry.type(resources[key].type).schema for key in answers}
+    # Holders come first: what became of them says what became of what lies inside them.
+    for key in sorted(answers, key=lambda k: bool(schemas[k].inside)):
+        r, schema = resources[key], schemas[key]
+        answer = fate(r, schema, answers[key], lost, moved) if schema.inside else answers[key]
         if isinstance(answer, Failure):
             unreadable[key] = answer
             continue
         if answer is None:
             gone.append(key)
             del resources[key]
+            lost.append(r)
             if not r.deposed:
                 drift.append(Drift(address=r.address, type=r.type, kind=r.kind, component=r.component, gone=True))
             continue
-        schema = connections.registry.type(r.type).schema
         observed = veil(cloak(answer.attributes, r.attributes), schema)
         found = drifted(schema, r.attributes, observed, sealer)
         if found and not r.deposed:
             drift.append(Drift(address=r.address, type=r.type, kind=r.kind, component=r.component, attributes=found))
+        moved[r.address] = {a.before: a.after for a in found if len(a.path) == 1 and isinstance(a.before, str)}
         resources[key] = replace(r, id=answer.id, attributes=Map({**r.attributes, **observed}))
     warnings = _excuse(unreadable, resources, {d.address for d in drift})
     return Refreshed(state=replace(state, resources=resources), drift=tuple(drift), gone=tuple(gone), warnings=warnings)

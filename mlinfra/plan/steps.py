@@ -1,7 +1,8 @@
 """Changes to ordered steps. All ordering rules of the engine stand here.
 
 create, update, import   after what the resource needs
-delete                   after everything that was recorded to depend on it has been deleted or moved on
+delete                   after everything that was recorded to depend on it has been deleted or moved on, and after what it lies in
+                         was repaired: nothing can be dropped from a server that is down
 replace                  delete then create; with create_first: create, then the dependents, then delete the old one
 settles_after            after everything that depends on the named addresses
 """
@@ -17,6 +18,7 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.plan import Operation, Step
 from mlinfra.model.resource import Resource, ResourceState
+from mlinfra.model.values import EMPTY
 
 Node = tuple[int, Operation]
 """An index into the changes, and the operation on it."""
@@ -60,9 +62,12 @@ def make_steps(
     wanted: Mapping[str, Resource],
     edges: Mapping[str, Sequence[str]],
     priors: Mapping[tuple[str, str], ResourceState],
+    holders: Mapping[str, Sequence[str]] = EMPTY,
 ) -> tuple[Step, ...]:
-    """The steps, every one after all that it needs. PlanError with the cycle when there is no such order."""
-    builder = _Builder(changes, wanted, edges, priors)
+    """The steps, every one after all that it needs; ``holders`` says in what a recorded address lies.
+
+    PlanError with the cycle when there is no such order."""
+    builder = _Builder(changes, wanted, edges, priors, holders)
     needs = builder.needs()
     try:
         ordered = order(needs)
@@ -86,6 +91,7 @@ class _Builder:
         wanted: Mapping[str, Resource],
         edges: Mapping[str, Sequence[str]],
         priors: Mapping[tuple[str, str], ResourceState],
+        holders: Mapping[str, Sequence[str]],
     ) -> None:
         self.changes = changes
         self.wanted = wanted
@@ -105,6 +111,7 @@ class _Builder:
             if c.action is Action.FORGET:
                 self.forgotten.append((i, Operation.FORGET))
         self._reversed: Mapping[str, Sequence[str]] | None = None
+        self.holders = holders
         self.recorded_dependents: dict[str, list[str]] = {}
         for (address, deposed), r in priors.items():
             if not deposed:
@@ -146,10 +153,24 @@ class _Builder:
                 waits.append(self.maker[dependent])  # it moves on to the successor, or away, before the old one goes
         if change.action is Action.REPLACE and change.create_first:
             waits.extend(self._after_successor(address))
-        elif change.action is Action.REPLACE and change.may_be_noop:
+        waits.extend(self._repairs(address))
+        if change.action is Action.REPLACE and change.may_be_noop and not change.create_first:
             # whether it has to go at all shows when what it refers to has been made
             waits.extend(n for n in self._upstream(address) if not self._is_delete_first(n))
         return waits
+
+    def _repairs(self, address: str) -> list[Node]:
+        """The updates in place of what it lies in, as far as they wait for no deletion themselves."""
+        found = []
+        for need in self.holders.get(address, ()):
+            node = self.maker.get(need)
+            settles = need in self.wanted and self.wanted[need].settles_after
+            if node is None or settles or self.changes[node[0]].action is not Action.UPDATE:
+                continue
+            above = closure([need], lambda a: self.edges.get(a, ()))
+            if not any(a in self.maker and self._is_delete_first(self.maker[a]) for a in above):
+                found.append(node)
+        return found
 
     def _is_delete_first(self, node: Node) -> bool:
         change = self.changes[node[0]]

@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from mlinfra_local.orphan import end_with_folder
+
 _LARGEST_MESSAGE = 256 * 2**20  # what Milvus standalone allows
 _log = logging.getLogger("mlinfra.milvus")
 
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.getLogger("faiss").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    end_with_folder()
     db = _open(options.data_dir, options.database)
     try:
         _load_all(db)

@@ -45,6 +45,11 @@ def answers_tcp(*, timeout: float = 2.0) -> Health:
     return check
 
 
+def keep_or_choose(port: int) -> int:
+    """The same port while nobody else listens on it, else one that is free: where a stopped service will listen again."""
+    return port if is_free(port) else free_port()
+
+
 def is_free(port: int) -> bool:
     """Whether this port could be listened on just now."""
     with socket.socket() as probe:

@@ -184,6 +184,25 @@ class ListedType(ThingType):
         return {id: seen for id, seen in found.items() if seen is not None}
 
 
+class InnerType(ThingType):
+    """``fake.inner``: lies in the thing whose ``url`` is its ``home``; cannot be read or dropped while that thing is down."""
+
+    schema = Schema(
+        attributes={
+            "name": Attribute(type="string", required=True, immutable=True),
+            "home": Attribute(type="string", required=True),
+            "status": Attribute(type="string", computed=True),
+        },
+        predict=lambda attributes: {"status": "running"},
+        inside=("home",),
+        create_first=True,
+    )
+    type_name = "fake.inner"
+
+    def _made(self, desired: Desired, client: Cloud) -> dict[str, Any]:
+        return {**plain(desired.attributes), "status": "running"}
+
+
 class NoConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -204,6 +223,7 @@ class FakeProvider:
             "fake.run": RunType(),
             "fake.config": ImmutableType(),
             "fake.listed": ListedType(),
+            "fake.inner": InnerType(),
         }
 
     async def connect(self, config: NoConfig, context: ProviderContext) -> Cloud:

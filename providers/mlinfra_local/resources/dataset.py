@@ -59,6 +59,7 @@ class Dataset:
         },
         predict=_predict,
         holds_data=True,
+        inside=("bucket",),
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:

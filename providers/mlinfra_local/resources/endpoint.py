@@ -22,6 +22,7 @@ from mlinfra_local.client import LocalClient, discard
 from mlinfra_local.execution import store
 from mlinfra_local.follow import follow_log
 from mlinfra_local.hardware import host
+from mlinfra_local.ports import keep_or_choose
 from mlinfra_local.serving import admin
 from mlinfra_local.serving.config import REASON, ServingConfig, VariantConfig, read_config, write_config, write_token
 
@@ -118,13 +119,18 @@ def _read(folder: Path) -> Observed | None:
         status = "unresponsive" if serving is None else "running"
         config = serving or config
     settings = written.get("settings", {})
+    served = int(written.get("served", 0))
+    if served and live is None and not settings.get("port") and (port := keep_or_choose(served)) != served:
+        # A stranger listens there by now. Where it will be is settled here, so that the plan can tell who has to follow.
+        served = port
+        _write_marker(folder, {**written, "served": port})
     attributes: dict[str, Value] = {
         **{name: settings[name] for name in ("replicas", "resources", "port") if name in settings},
         "name": folder.name,
         "variants": {name: _variant(v) for name, v in config.variants.items()},
         "sticky": config.sticky,
         "health": {**settings.get("health", {}), "path": config.health_path},
-        "url": _url(live.port if live else int(written.get("served", 0))),
+        "url": _url(live.port if live else served),
         "status": status,
     }
     return Observed(folder.name, freeze(attributes))

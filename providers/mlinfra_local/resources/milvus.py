@@ -21,6 +21,7 @@ from mlinfra.provider.failures import AlreadyExists, Failure
 from mlinfra.provider.progress import say
 from mlinfra_local import services
 from mlinfra_local.client import LocalClient, discard
+from mlinfra_local.ports import keep_or_choose
 
 MARKER = "milvus.json"
 """The operation that made it and the port it last listened on: how the folder is known to be ours."""
@@ -114,6 +115,10 @@ def _read(folder: Path) -> Observed | None:
         status = "running" if _answers(service.port) else "hanging"
     settings = {k: marker[k] for k in ("database", "port") if marker.get(k) is not None}
     last = marker.get("last_port")
+    if last and service is None and not marker.get("port") and (port := keep_or_choose(last)) != last:
+        # A stranger listens there by now. Where it will be is settled here, so that the plan can tell who has to follow.
+        last = port
+        _mark(folder, {**marker, "last_port": port})
     return Observed(
         folder.name,
         Map({**settings, "name": folder.name, "status": status, "uri": _uri(last) if last else ""}),

@@ -37,6 +37,7 @@ class RegisteredModel:
         },
         predict=_predict,
         holds_data=True,
+        inside=("registry",),
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:

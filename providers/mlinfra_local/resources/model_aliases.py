@@ -25,7 +25,8 @@ class ModelAliases:
             "registry": Attribute(type="string", required=True, immutable=True, source="the registry that holds it"),
             "model": Attribute(type="string", required=True, immutable=True, source="the registered model it belongs to"),
             "aliases": Attribute(type="map", required=True),
-        }
+        },
+        inside=("registry",),
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:

@@ -24,12 +24,14 @@ def main() -> int:
 
     import uvicorn
 
+    from mlinfra_local.orphan import end_with_folder
     from mlinfra_local.services import HOST
     from mlinfra_local.serving.app import Server
     from mlinfra_local.serving.config import REASON, read_config, read_token
     from mlinfra_local.serving.deployment import Deployer
     from mlinfra_local.serving.models import LoadError
 
+    end_with_folder()
     # Taken before the models are loaded, answered after: nobody else can have the port, and no request comes too early.
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

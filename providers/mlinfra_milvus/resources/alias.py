@@ -28,6 +28,7 @@ class Alias:
             "collection": Attribute(type="string", required=True),
         },
         serves=True,
+        inside=("uri",),
     )
 
     async def read(self, client: MilvusClients, recorded: ResourceState) -> Observed | None:
@@ -40,8 +41,7 @@ class Alias:
         return await asyncio.to_thread(_update, client.server(desired.attributes), recorded.id, desired)
 
     async def delete(self, client: MilvusClients, recorded: ResourceState) -> None:
-        server = client.server(recorded.attributes)
-        await asyncio.to_thread(server.drop_alias, str(recorded.attributes["alias"]))
+        await asyncio.to_thread(_delete, client.server(recorded.attributes), str(recorded.attributes["alias"]))
 
     async def find(self, client: MilvusClients, desired: Desired, token: str) -> Observed | None:
         return await asyncio.to_thread(_find, client.server(desired.attributes), desired, token)
@@ -94,6 +94,11 @@ def _create(server: Server, desired: Desired, token: str) -> Observed:
     server.set_properties(collection, {_mark(alias): token})
     server.create_alias(alias, collection)
     return _observed(_id(server, alias), desired.attributes, collection)
+
+
+def _delete(server: Server, alias: str) -> None:
+    if not server.is_down():  # a server that stays was repaired before this: the alias goes with its server
+        server.drop_alias(alias)
 
 
 def _update(server: Server, id: str, desired: Desired) -> Observed:

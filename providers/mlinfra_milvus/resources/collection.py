@@ -73,6 +73,7 @@ class Collection:
         serves=True,
         create_first=True,
         named_by="name",
+        inside=("uri",),
     )
 
     async def read(self, client: MilvusClients, recorded: ResourceState) -> Observed | None:
@@ -347,6 +348,8 @@ def _load_quietly(server: Server, name: str) -> None:
 
 
 def _delete(server: Server, recorded: ResourceState) -> None:
+    if server.is_down():
+        return  # a server that stays was repaired before this: it goes with its server
     name = str(recorded.attributes["name"])
     told = server.describe(name)
     if told is not None and is_ours(recorded.id, told["properties"]):

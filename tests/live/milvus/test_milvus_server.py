@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import uuid
@@ -219,3 +220,29 @@ def test_a_note_that_was_deleted_is_drift_and_is_repaired(database: Database) ->
     assert seen is not None
     assert seen.attributes == Map({**made, "status": "lost"})
     assert database.update()["status"] == "running"
+
+
+def test_a_server_whose_folder_was_deleted_ends_by_itself(database: Database) -> None:
+    database.create()
+    service = services.status(database.folder)
+    assert service is not None
+    process = psutil.Process(service.pid)
+    shutil.rmtree(database.folder)
+    services.processes.wait([process], 30)
+    assert not psutil.pid_exists(service.pid)
+    assert database.read() is None
+
+
+def test_a_stopped_server_whose_port_a_stranger_took_says_where_it_will_be(database: Database) -> None:
+    made = database.create()
+    database.kill()
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind((services.HOST, int(str(made["uri"]).rpartition(":")[2])))
+        stranger.listen()
+        seen = database.read()
+        assert seen is not None
+        assert seen.attributes["status"] == "stopped"
+        assert seen.attributes["uri"] != made["uri"]
+        assert database.read() == seen
+        assert database.update()["uri"] == seen.attributes["uri"]
