@@ -22,7 +22,7 @@ from mlinfra.model.values import EMPTY, Map, Path, Value, is_known, leaves, look
 from mlinfra.provider.calls import BrokenContract, call
 from mlinfra.provider.connections import Bound, Connections
 from mlinfra.provider.contract import Adopts, Finds, Succeeds
-from mlinfra.provider.failures import Conflict, Failure, Invalid, NotFound, Throttled, Timeout, Transient
+from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid, NotFound, Throttled, Timeout, Transient
 from mlinfra.provider.progress import listening
 from mlinfra.state.compare import differences, keep_ignored, predict
 from mlinfra.state.entries import Close, Depose, Drop, Entry, Intent, Record
@@ -104,17 +104,29 @@ class Operations:
         desired = self._desired(resource, wanted)
         succeeds = kind if isinstance(kind, Succeeds) and number in self._deposed and old is not None else None
 
+        attempts = 0
+
         async def act() -> Observed:
+            nonlocal attempts
+            attempts += 1
             if succeeds is not None and old is not None:
                 return await succeeds.succeed(bound.client, self._seen(old), desired, op)
             return await kind.create(bound.client, desired, op)
 
         async def already() -> Observed | None:
-            return await kind.find(bound.client, desired, op) if isinstance(kind, Finds) else None
+            if not isinstance(kind, Finds):
+                return None
+            found = await kind.find(bound.client, desired, op)
+            if found is None and kind.schema.lag:
+                await asyncio.sleep(kind.schema.lag)
+                found = await kind.find(bound.client, desired, op)
+            return found
 
         try:
             answer = await self._call(index, bound, resource, act, already)
         except Failure as failure:
+            if isinstance(failure, AlreadyExists) and attempts > 1:
+                raise  # it may be what an earlier attempt made: the intent stays open, and the next run looks it up
             await self._create_failed(failure, number, resource, kind.schema, wanted, op, old)
             raise
         return await self._made(resource, kind.schema, wanted, triggers, answer, op, before=old)

@@ -87,15 +87,25 @@ async def _read_group(
             for r in group:
                 answered(r.key, failure)
             return
+        missing = [r for r in group if r.id not in found]
+        if missing and kind.schema.lag:  # perhaps only not shown yet
+            await asyncio.sleep(kind.schema.lag)
+            await asyncio.gather(*[_read_one(bound, r, answered, again=False) for r in missing])
         for r in group:
-            answered(r.key, found.get(r.id))
+            if r.id in found or not kind.schema.lag:
+                answered(r.key, found.get(r.id))
         return
     await asyncio.gather(*[_read_one(bound, r, answered) for r in group])
 
 
-async def _read_one(bound: Bound, r: ResourceState, answered: Answered) -> None:
+async def _read_one(bound: Bound, r: ResourceState, answered: Answered, *, again: bool = True) -> None:
+    """Read one object; where the cloud lags, nothing is gone before it was looked for twice."""
     try:
-        answered(r.key, await call(lambda: bound.type.read(bound.client, r), bound.limiter, provider=bound.provider))
+        found = await call(lambda: bound.type.read(bound.client, r), bound.limiter, provider=bound.provider)
+        if found is None and again and bound.type.schema.lag:
+            await asyncio.sleep(bound.type.schema.lag)
+            found = await call(lambda: bound.type.read(bound.client, r), bound.limiter, provider=bound.provider)
+        answered(r.key, found)
     except Failure as failure:
         answered(r.key, failure)
 

@@ -39,6 +39,8 @@ class Cloud:
     most_busy: int = 0
     delay: float = 0.0
     made: int = 0
+    after: Callable[[str, str], Any] | None = None
+    """Called with (operation, name) after the world was changed, before the answer: may raise (the answer is lost)."""
     changed: Callable[[], None] = lambda: None
     """Called after every change of the world."""
 
@@ -55,6 +57,12 @@ class Cloud:
             await asyncio.sleep(self.delay)
         finally:
             self.busy -= 1
+
+    def done(self, operation: str, name: str) -> None:
+        """The world was changed."""
+        self.changed()
+        if self.after is not None:
+            self.after(operation, name)
 
     def named(self, name: str) -> Thing | None:
         return next((t for t in self.things.values() if t.attributes.get("name") == name), None)
@@ -96,7 +104,7 @@ class ThingType:
         client.made += 1
         id = f"thing-{client.made}"
         client.things[id] = Thing(id, self.type_name, self._made(desired, client), token)
-        client.changed()
+        client.done("create", name)
         answer = self._observed(client.things[id])
         assert answer is not None
         return answer
@@ -111,7 +119,7 @@ class ThingType:
         if thing is None:
             raise NotFound("it is gone")
         thing.attributes = self._made(desired, client)
-        client.changed()
+        client.done("update", desired.attributes["name"])
         answer = self._observed(thing)
         assert answer is not None
         return answer
@@ -119,7 +127,7 @@ class ThingType:
     async def delete(self, client: Cloud, recorded: ResourceState) -> None:
         await client.call("delete", str(recorded.attributes.get("name")))
         client.things.pop(recorded.id, None)
-        client.changed()
+        client.done("delete", str(recorded.attributes.get("name")))
 
     async def find(self, client: Cloud, desired: Desired, token: str) -> Observed | None:
         await client.call("find", str(desired.attributes.get("name")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import tempfile
 from pathlib import Path
@@ -36,6 +37,11 @@ def specs(draw: st.DrawFn) -> list[Resource]:
             content = next((r.attributes["name"] for r in wanted if r.address == reference), value)
             name = f"{name}-{content}"
         first = draw(st.sampled_from([None, True]))
+        name = f"{address}-{kind[5:]}-{generation}-{index}"
+        if kind == "fake.config":  # an immutable object carries its content in its name, so that two can stand side by side
+            content = next((r.attributes["name"] for r in wanted if r.address == reference), value)
+            first = None
+            name += "-" + hashlib.sha256(str(content).encode()).hexdigest()[:6]
         wanted.append(
             thing(
                 address,
