@@ -83,15 +83,15 @@ def _create(server: Server, desired: Desired, token: str) -> Observed:
     if found is not None:
         return found
     target = server.alias_target(alias)
-    if target == collection and _mark(alias) in _properties(server, collection):
-        # An operation of ours made it and could not be asked about it afterwards: its server was down.
-        server.set_properties(collection, {_mark(alias): token})
+    if target == collection and _maker(server, collection, alias)[1] == desired.address:
+        # An operation for this very address made it and could not be asked about it afterwards: its server was down.
+        server.set_properties(collection, {_mark(alias): f"{token} {desired.address}"})
         return _observed(_id(server, alias), desired.attributes, collection)
     if target is not None:
         raise AlreadyExists(f"the alias {alias} exists and points at {target}", import_id=_id(server, alias))
     if server.describe(alias) is not None:
         raise Invalid(f"{alias} is the name of a collection: an alias cannot have it too", path=("alias",))
-    server.set_properties(collection, {_mark(alias): token})
+    server.set_properties(collection, {_mark(alias): f"{token} {desired.address}"})
     server.create_alias(alias, collection)
     return _observed(_id(server, alias), desired.attributes, collection)
 
@@ -117,7 +117,7 @@ def _find(server: Server, desired: Desired, token: str) -> Observed | None:
         return None
     alias = str(desired.attributes["alias"])
     target = server.alias_target(alias)
-    if target is None or _properties(server, target).get(_mark(alias)) != token:
+    if target is None or _maker(server, target, alias)[0] != token:
         return None
     return _observed(_id(server, alias), desired.attributes, target)
 
@@ -125,6 +125,12 @@ def _find(server: Server, desired: Desired, token: str) -> Observed | None:
 def _properties(server: Server, collection: str) -> Mapping[str, str]:
     told = server.describe(collection)
     return told["properties"] if told else {}
+
+
+def _maker(server: Server, collection: str, alias: str) -> tuple[str, str]:
+    """The token of the operation that made the alias, and the address that it was made for; empty when it is not ours."""
+    token, _, address = _properties(server, collection).get(_mark(alias), "").partition(" ")
+    return token, address
 
 
 def _adopt(server: Server, found: Map, name: str, id: str) -> Observed | None:

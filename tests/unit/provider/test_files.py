@@ -11,7 +11,7 @@ from mlinfra.model.plan import Plan
 from mlinfra.plan.file import PlanFile, write_plan
 from mlinfra.provider.files import digest, select
 from mlinfra.state.session import Location
-from mlinfra.state.store import LocalStore
+from mlinfra.state.stores.local import LocalStore
 
 
 def write(base: Path, files: dict[str, str]) -> Path:
