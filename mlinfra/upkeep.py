@@ -118,14 +118,17 @@ def state_text(o: Options) -> str:
 def state_push(o: Options, file: Path, *, force: bool = False) -> bool:
     """Put the state in ``file`` in the place of the recorded one; False when they are the same already. StateError for a foreign
     lineage, an older serial, or what is broken in itself, unless ``force``."""
-    from mlinfra.state.exchange import from_text, push
+    from mlinfra.state.exchange import from_text, push, refuse
 
     try:
         pushed = from_text(file.read_text(), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise StateError(Diagnostic(code="state.no_file", message=f"{file} cannot be read: {error}")) from None
-    if read_state(o) == pushed:
+    current = read_state(o)
+    if current == pushed:
         return False
+    if not force:
+        refuse(pushed, current)  # before the lock is taken: taking it is a write
 
     async def act(held: Session) -> None:
         await push(held, pushed, force=force)

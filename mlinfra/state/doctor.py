@@ -18,7 +18,7 @@ from mlinfra.state.session import Location, Session
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``remedy`` says what to do; ``safe``: ``--repair`` does it; ``note``: worth knowing, and no problem."""
+    """``remedy`` says what to do; ``safe``: ``--repair`` does it; ``note``: worth knowing, and does no harm."""
 
     code: str
     message: str
@@ -81,8 +81,9 @@ def _lock(location: Location) -> Iterator[Finding]:
         yield Finding(
             code="lock.orphaned",
             message=f"the lock of {lease} was left behind: its holder is dead",
-            remedy="nothing needs to be done: the next command takes it over; --repair frees it now",
+            remedy="nothing needs to be done: the next command that writes takes it over; --repair frees it now",
             safe=True,
+            note=True,
         )
     else:
         how = "" if lease.here else f"; if it is dead, the next command takes it over within {lease.length:.0f} s"
@@ -110,6 +111,7 @@ def _journal(reading: Reading) -> Iterator[Finding]:
             message=f"{key} is folded into the snapshot already: a compaction was cut off",
             remedy="it does no harm; the next command that writes deletes it, and so does --repair",
             safe=True,
+            note=True,
         )
     for key in reading.strays:
         yield Finding(code="journal.stray", message=f"{key} is nothing of mlinfra's", remedy="delete it")

@@ -61,12 +61,10 @@ def from_text(text: str, name: str) -> State:
         ) from None
 
 
-async def push(held: Session, pushed: State, *, force: bool) -> None:
-    """Put ``pushed`` in the place of what is recorded. StateError for another lineage, an older serial, or a state that is
-    broken in itself, unless ``force``; the serial grows whatever is pushed."""
-    current = held.ledger.freeze()
-    fresh = held.serial_before == 0 and not current.resources
+def refuse(pushed: State, current: State) -> None:
+    """StateError for another lineage than that of ``current``, an older serial, or a state that is broken in itself."""
     problems: list[Diagnostic] = []
+    fresh = _fresh(current)
     if not fresh and pushed.lineage != current.lineage:
         problems.append(
             Diagnostic(
@@ -75,11 +73,11 @@ async def push(held: Session, pushed: State, *, force: bool) -> None:
                 hint="look whether the project and the environment are the right ones; --force pushes it all the same",
             )
         )
-    if not fresh and pushed.serial < held.serial_before:
+    if not fresh and pushed.serial < current.serial:
         problems.append(
             Diagnostic(
                 code="state.older",
-                message=f"this state is older than the recorded one: serial {pushed.serial} against {held.serial_before}",
+                message=f"this state is older than the recorded one: serial {pushed.serial} against {current.serial}",
                 hint="pull again and make the change in that; --force goes back to it all the same",
             )
         )
@@ -87,9 +85,20 @@ async def push(held: Session, pushed: State, *, force: bool) -> None:
         Diagnostic(code="state.broken", message=f"this state is broken: {sentence}", hint="mend it, or push it with --force")
         for sentence in pushed.problems()
     ]
-    if problems and not force:
+    if problems:
         raise StateError(problems)
-    await held.restore(pushed if fresh else _grown(pushed, current, held.serial_before))
+
+
+async def push(held: Session, pushed: State, *, force: bool) -> None:
+    """Put ``pushed`` in the place of what is recorded, or :func:`refuse` it, unless ``force``; the serial grows whatever is pushed."""
+    current = replace(held.ledger.freeze(), serial=held.serial_before)
+    if not force:
+        refuse(pushed, current)
+    await held.restore(pushed if _fresh(current) else _grown(pushed, current, held.serial_before))
+
+
+def _fresh(current: State) -> bool:
+    return current.serial == 0 and not current.resources
 
 
 def _grown(pushed: State, current: State, before: int) -> State:
@@ -100,5 +109,5 @@ def _grown(pushed: State, current: State, before: int) -> State:
         else replace(r, version=max(r.version, have.version if have else before) + 1)
         for key, r in pushed.resources.items()
     }
-    serial = pushed.serial if pushed.serial > before else current.serial + 1
+    serial = pushed.serial if pushed.serial > before else before + 2  # the session's own entry is the first
     return replace(pushed, resources=resources, serial=serial, lineage=pushed.lineage or current.lineage)

@@ -3,7 +3,7 @@
 The holder renews it while it works. Whether a holder on another machine is dead is not asked of the clocks, which may differ:
 a lock object that has not changed for as long as its lease lasts, by the watcher's own steady clock, belongs to nobody who
 could still write. A process of this machine is looked up. Writes are not protected by the lock but by the journal (see
-``segments`` and docs/decisions/0013): a holder that lost its lease cannot write.
+``segments`` and docs/decisions/0018): a holder that lost its lease cannot write.
 """
 
 from __future__ import annotations

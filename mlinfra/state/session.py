@@ -2,7 +2,7 @@
 
 ``open_session`` takes the lock and returns a :class:`Session`, whose ``append`` is durable when it returns: entries that arrive
 while a flush is under way go out together in the next one (group commit). Why a holder that lost its lock cannot write:
-docs/decisions/0013.
+docs/decisions/0018.
 """
 
 from __future__ import annotations

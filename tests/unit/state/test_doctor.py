@@ -122,7 +122,7 @@ def test_a_lock_left_behind_is_freed_and_a_live_one_is_only_mentioned(location: 
     dead = Lease(id="abc", owner="me", host="here", machine="elsewhere", pid=1, expires=1.0, epoch=3)
     put(location, "lock.json", json.dumps(asdict(dead)).encode())
     found = examine(location)
-    assert [(f.code, f.safe, f.note) for f in found] == [("lock.orphaned", True, False), ("state.open_intent", False, False)]
+    assert [(f.code, f.safe, f.note) for f in found] == [("lock.orphaned", True, True), ("state.open_intent", False, False)]
     assert "mlinfra state rm x" in found[1].remedy
     assert mend(location) == ["state.open_intent"]
 
