@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from mlinfra.kinds.collection import Collection as CollectionKind
 from mlinfra.model.component import Component
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
 from mlinfra.model.values import Map, Ref, freeze, transform
+from mlinfra.provider.calls import call
 from mlinfra.provider.contract import LoweringContext, ProviderContext
+from mlinfra.provider.limiter import Limiter
 from mlinfra.provider.progress import listening
 from mlinfra_local import services
 from mlinfra_milvus.client import MilvusClients, MilvusConfig
@@ -94,6 +97,11 @@ class World:
         self.recorded[resource.address] = state
         return state
 
+    async def call(self, act: Callable[[], Awaitable[Observed]]) -> Observed:
+        """One call as the engine makes it, tried again where that can help: Lite answers a load with a read error while it is
+        still writing the index file."""
+        return await call(act, Limiter(1), provider="milvus")
+
     def apply(self, properties: Mapping[str, Any]) -> None:
         """Create what is new, change in place what can be, replace beside what must be, move the alias, drop the old ones."""
         with listening(self.said.append):
@@ -104,19 +112,21 @@ class World:
         deposed: list[ResourceState] = []
         for resource in resources:
             type_, desired, old = TYPES[resource.type], self.desired(resource, done), self.recorded.get(resource.address)
+            token = uuid.uuid4().hex
             if old is None:
-                observed = await type_.create(self.client, desired, uuid.uuid4().hex)
+                act = partial(type_.create, self.client, desired, token)
             elif any(
                 a.immutable and old.attributes.get(n) != desired.attributes.get(n) for n, a in type_.schema.attributes.items()
             ):
                 if resource.lifecycle.create_first is False:
                     await type_.delete(self.client, old)
-                    observed = await type_.create(self.client, desired, uuid.uuid4().hex)
+                    act = partial(type_.create, self.client, desired, token)
                 else:
-                    observed = await type_.succeed(self.client, old, desired, uuid.uuid4().hex)
+                    act = partial(type_.succeed, self.client, old, desired, token)
                     deposed.append(old)
             else:
-                observed = await type_.update(self.client, old, desired)
+                act = partial(type_.update, self.client, old, desired)
+            observed = await self.call(act)
             for name, given in desired.attributes.items():
                 assert observed.attributes.get(name) == given, f"{resource.address}.{name} came back different"
             done[resource.address] = self.record(resource, observed).attributes
