@@ -349,3 +349,17 @@ def revealed(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [revealed(v) for v in value]
     return value
+
+
+def inside(client: DockerClient) -> Callable[[str], str]:
+    """How a text that names services by the address they have here (``http://127.0.0.1:28973``) reads on the stack's network, where
+    they go by the container's name and port (``http://tickets-ci-vectors:19530``)."""
+    names: dict[str, str] = {}
+    for item in client.get("/containers/json", filters=labels.filters(project=client.project, env=client.environment)):
+        if client.network in item["NetworkSettings"]["Networks"]:
+            for port in item.get("Ports") or ():
+                if port.get("PublicPort"):
+                    names[str(port["PublicPort"])] = f"{item['Names'][0].lstrip('/')}:{port['PrivatePort']}"
+    hosts = "|".join(re.escape(host) for host in sorted({client.reach, "127.0.0.1", "localhost"}))
+    address = re.compile(rf"(?<![\w.-])(?:{hosts}):(\d+)(?!\d)")
+    return lambda text: address.sub(lambda found: names.get(found[1], found[0]), text)
