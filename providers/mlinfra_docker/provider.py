@@ -1,0 +1,37 @@
+"""The docker provider: name, settings, connection, and where its types and lowerings are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
+
+_HERE = "mlinfra_docker"
+
+
+class DockerProvider:
+    """Runs everything in containers of one Docker Engine."""
+
+    name = "docker"
+    types: Mapping[str, ResourceType] = Lazy(
+        {
+            "docker.container": f"{_HERE}.resources.container:Container()",
+        }
+    )
+    lowerings: Mapping[str, Lowering] = Lazy({})
+    everywhere: frozenset[str] = frozenset()
+    max_concurrency = 16
+
+    @property
+    def config(self) -> type[Any]:
+        from mlinfra_docker.settings import DockerSettings
+
+        return DockerSettings
+
+    async def connect(self, config: Any, context: ProviderContext) -> Any:
+        from mlinfra_docker.client import DockerClient
+
+        client = DockerClient(config, context)
+        await client.open()
+        return client
