@@ -20,7 +20,7 @@ from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, NotFou
 from mlinfra.provider.progress import say
 from mlinfra_docker import labels
 from mlinfra_docker.naming import stack_name
-from mlinfra_docker.settings import DockerSettings
+from mlinfra_docker.settings import DockerSettings, image
 
 T = TypeVar("T")
 
@@ -47,7 +47,9 @@ class DockerClient:
         self.bind = self.reach = LOOPBACK
         self.info: Mapping[str, Any] = {}
         self.closing: list[Callable[[], None]] = []
-        """What to do before the connection ends: helpers end themselves here."""
+        """What to do before the connection ends. ``helpers`` are those of :mod:`mlinfra_docker.volumes`."""
+        self.helpers: dict[tuple[str, ...], Any] = {}
+        self.helpers_lock = threading.Lock()
         self._api: Any = None
         self._shared = threading.Lock()
 
@@ -124,6 +126,10 @@ class DockerClient:
         for adapter in {id(a): a for a in self._api.adapters.values()}.values():
             adapter.close()
 
+    def image(self, part: str) -> str:
+        """The image of a part: a key of :data:`mlinfra_docker.settings.IMAGES`."""
+        return image(self.config.model_dump(), part)
+
     # calls of the Engine API
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
@@ -188,11 +194,16 @@ class DockerClient:
     @contextmanager
     def get_archive(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
         """The tar of a file or folder of a container, in chunks. NotFound when there is none."""
+        url = self._url(f"/containers/{container}/archive")
         with self.mapped():
-            url = self._url(f"/containers/{container}/archive")
-            with self._api.get(url, params={"path": path}, timeout=_LONG, stream=True) as response:
-                self._api._raise_for_status(response)
-                yield response.iter_content(1 << 20)
+            response = self._api.get(url, params={"path": path}, timeout=_LONG, stream=True)
+            self._api._raise_for_status(response)
+        with response:
+            yield self._chunks(response)
+
+    def _chunks(self, response: Any) -> Iterator[bytes]:
+        with self.mapped():
+            yield from response.iter_content(1 << 20)
 
     def log(self, container: str, *, tail: int | str = "all", follow: bool = False) -> Iterator[bytes]:
         """What a container wrote to both streams, in chunks; with ``follow`` until it ends."""

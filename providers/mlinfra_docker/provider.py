@@ -16,10 +16,20 @@ class DockerProvider:
     name = "docker"
     types: Mapping[str, ResourceType] = Lazy(
         {
+            "docker.network": f"{_HERE}.resources.network:Network()",
+            "docker.volume": f"{_HERE}.resources.volume:Volume()",
             "docker.container": f"{_HERE}.resources.container:Container()",
+            "docker.dataset": f"{_HERE}.resources.dataset:Dataset()",
         }
     )
-    lowerings: Mapping[str, Lowering] = Lazy({})
+    lowerings: Mapping[str, Lowering] = Lazy(
+        {
+            kind: f"{_HERE}.lowering.{kind}:lower"
+            for kind in (
+                "bucket", "dataset",
+            )
+        }
+    )  # fmt: skip
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 16
 
