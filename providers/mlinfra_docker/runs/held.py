@@ -17,6 +17,7 @@ from mlinfra.provider.failures import Failure, NotFound
 from mlinfra.provider.limiter import waiting
 from mlinfra_docker import containers, volumes
 from mlinfra_docker.client import DockerClient
+from mlinfra_docker.runs.body import Archive
 
 _TAIL = 20
 _GRACE = 5
@@ -40,20 +41,20 @@ async def run(
     client: DockerClient,
     name: str,
     body: Mapping[str, Any],
-    archives: Iterable[tuple[str, bytes | Iterable[bytes]]],
+    archives: Iterable[Archive],
     *,
     timeout: float | None,
     on_line: Callable[[str], None],
 ) -> Ended:
     """Run ``body`` (as of ``POST /containers/create``; its ``Cmd`` is the command, an image's entry point is left out) after
-    unpacking ``archives`` (folder, tar) into it. It is removed in the end, whatever happens. TimeoutError after ``timeout`` seconds."""
+    unpacking ``archives`` into it. It is removed in the end, whatever happens. TimeoutError after ``timeout`` seconds."""
     await client.run(containers.ensure_image, client, str(body["Image"]))
     id = await client.run(_make, client, name, body)
     held = None
     tail: list[str] = []
     try:
-        for folder, tar in archives:
-            await client.run(client.put_archive, id, folder, tar)
+        for archive in archives:
+            await client.run(client.put_archive, id, "/", archive())
         held = await client.run(client.hold, id)
         await client.run(client.post, f"/containers/{id}/start")
         async with waiting(), asyncio.timeout(timeout):
