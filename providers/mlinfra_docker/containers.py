@@ -175,11 +175,27 @@ async def wait_ready(client: DockerClient, id: str, *, within: float) -> Inspect
             raise await client.run(_unhealthy, client, seen, "its health check fails")
         if time.monotonic() - began > within:
             raise await client.run(_unhealthy, client, seen, f"it is not ready after {within:g} s")
-        if health == "starting" and said != health:
-            said = health
-            say(f"waiting until {name} is healthy")
+        if health == "starting":
+            if said != health:
+                said = health
+                say(f"waiting until {name} is healthy")
+            if await _answers(client, seen):
+                return seen
         async with waiting():
             await asyncio.sleep(_POLL if health != "none" else _POLL / 2)
+
+
+async def _answers(client: DockerClient, seen: Inspect) -> bool:
+    """Whether the health check passes now: the engine asks at intervals that suit a running service, not a start."""
+    check = seen["Config"]["Healthcheck"]
+    kind, *rest = check["Test"]
+    command = ["/bin/sh", "-c", *rest] if kind == "CMD-SHELL" else rest
+    try:
+        async with waiting(), asyncio.timeout((check.get("Timeout") or 30e9) / 1e9):
+            code, _, _ = await client.run(client.execute, seen["Id"], command)
+        return code == 0
+    except (TimeoutError, Failure):  # it has just ended; the next look tells
+        return False
 
 
 def _ended(client: DockerClient, seen: Inspect) -> Failure:

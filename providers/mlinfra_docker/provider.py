@@ -26,7 +26,7 @@ class DockerProvider:
         {
             kind: f"{_HERE}.lowering.{kind}:lower"
             for kind in (
-                "bucket", "dataset",
+                "bucket", "dataset", "vector_database",
             )
         }
     )  # fmt: skip

@@ -54,7 +54,8 @@ class Container:
     ``Healthcheck`` nanoseconds. ``Files`` (path → text) are written into it before it starts. ``Status`` is predicted to be
     ``running``, so that a container that was killed is started again, and one that is unhealthy restarted.
 
-    ``Ports`` tells the engine's port for each published one: a binding without ``HostPort`` gets one that stays the same.
+    ``Ports`` tells the engine's port for each published one, ``Urls`` its address as seen from here: a binding without ``HostPort``
+    gets a port that stays the same.
     """
 
     schema = Schema(
@@ -71,6 +72,7 @@ class Container:
             "ImageId": Attribute(type="string", computed=True),
             "Status": Attribute(type="string", computed=True),
             "Ports": Attribute(type="map", computed=True),
+            "Urls": Attribute(type="map", computed=True),
         },
         predict=_predict,
         serves=True,
@@ -212,6 +214,7 @@ def observed(client: DockerClient, seen: Inspect, asked: Map) -> Observed:
         )
     if "Files" in asked:
         told["Files"] = asked["Files"]
+    ports = containers.published(seen)
     told |= {
         "Name": seen["Name"].lstrip("/"),
         "Memory": _limit(host.get("Memory"), client.config.limits.memory, client.info["MemTotal"], asked.get("Memory")),
@@ -225,7 +228,8 @@ def observed(client: DockerClient, seen: Inspect, asked: Map) -> Observed:
         "Id": seen["Id"],
         "ImageId": seen["Image"],
         "Status": containers.status(seen),
-        "Ports": Map(containers.published(seen)),
+        "Ports": Map(ports),
+        "Urls": Map({port: f"http://{client.reach}:{number}" for port, number in ports.items()}),
     }
     return Observed(seen["Id"], Map({name: value for name, value in told.items() if value is not None}))
 

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,46 @@ BASE = Recipe(
     config=("ENV PYTHONUNBUFFERED=1", 'CMD ["python3"]'),
 )  # fmt: skip
 """In place of ``python:3.11-slim`` and of ``busybox``."""
+
+
+def _milvus(root: Path) -> None:
+    """The layout of the public image: ``/milvus/bin``, ``/milvus/lib``, ``/milvus/configs``, and its configuration's defaults."""
+    import lzma
+
+    wheel = root / "wheel"
+    _install(("milvus==2.3.5",), wheel, dependencies=False)
+    data = wheel / "milvus" / "data"
+    for packed in (data / "bin").glob("*.lzma"):
+        target = root / "milvus" / ("bin" if packed.stem == "milvus" else "lib") / packed.stem
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(lzma.decompress(packed.read_bytes()))
+        target.chmod(0o755)
+    folders = {"etcd_data_dir": "default.etcd", "local_storage_dir": "/var/lib/milvus/data/", "system_log_path": '""'}
+    folders |= {"rocksmq_data_dir": "/var/lib/milvus/rdb_data"}
+    template = (data / "config.yaml.template").read_text()
+    text = re.sub(r"{{ (\w+)(?:\(\w+\))?(?:: ([^ }]+))? }}", lambda m: folders.get(m[1], m[2] or ""), template)
+    text = text.replace("embed: true", "embed: false").replace("storageType: local", "storageType: remote")
+    (root / "milvus" / "configs").mkdir(parents=True)
+    (root / "milvus" / "configs" / "milvus.yaml").write_text(text)
+    shutil.copy(data / "glog.conf", root / "milvus" / "configs" / "glog.conf")
+    shutil.rmtree(wheel)
+
+
+MILVUS = Recipe(
+    name="milvus",
+    base=BASE,
+    debian=(
+        "curl", "libbrotli1", "libcom-err2", "libcurl4", "libgmp10", "libgnutls30", "libgssapi-krb5-2", "libhogweed6", "libidn2-0",
+        "libk5crypto3", "libkeyutils1", "libkrb5-3", "libkrb5support0", "libldap-2.5-0", "libnettle8", "libnghttp2-14", "libp11-kit0",
+        "libpsl5", "librtmp1", "libsasl2-2", "libssh2-1", "libtasn1-6", "libunistring2", "libzstd1",
+    ),
+    config=(
+        "ENV PATH=/milvus/bin:/usr/local/bin:/usr/bin:/bin LD_LIBRARY_PATH=/milvus/lib MILVUSCONF=/milvus/configs",
+        "WORKDIR /milvus",
+    ),
+    extra=_milvus,
+)  # fmt: skip
+"""In place of ``milvusdb/milvus``: the real server 2.3.5, out of its PyPI wheel."""
 
 
 def ensure(api: Any, recipe: Recipe) -> str:
@@ -151,11 +192,12 @@ def _finish_base(root: Path) -> None:
         shutil.rmtree(root / name, ignore_errors=True)
 
 
-def _install(requirements: Sequence[str], target: Path) -> None:
+def _install(requirements: Sequence[str], target: Path, *, dependencies: bool = True) -> None:
     target.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target", str(target),
         "--constraint", str(ROOT / "constraints.txt"), "--python-version", "3.11", "--only-binary", ":all:", *requirements,
+        *(() if dependencies else ("--no-deps",)),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
