@@ -123,7 +123,7 @@ async def keep(client: DockerClient, place: Place, wanted: Wanted, base: str, *,
         async with asyncio.TaskGroup() as group:
             for plan in plans:
                 group.create_task(containers.start(client, plan, within=timeout or _START))
-    await client.run(lambda: environment.discard(client, _image_name(name), keep=image))
+    await client.run(lambda: environment.discard(client, _image_name(name), image))
 
 
 def _image_name(name: str) -> str:

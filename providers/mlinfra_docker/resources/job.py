@@ -158,7 +158,7 @@ def _request(client: DockerClient, desired: Desired, mark: str) -> RunRequest:
         _requirements(client, wanted.get("requirements")),
         labels.own(client.project, client.environment, desired.address, mark[:32]),
     )
-    environment.discard(client, name, keep=image)
+    environment.discard(client, name, image)
     return RunRequest(
         address=desired.address,
         volume=str(wanted["volume"]),

@@ -167,7 +167,7 @@ async def _make_so(client: DockerClient, desired: Desired) -> Observed:
     wanted = _wanted(attributes)
     assert wanted is not None
     await dagster_containers.keep(client, place, wanted, str(attributes.get("dagster") or ""), timeout=desired.timeout)
-    await client.run(lambda: environment.discard(client, name, keep=image))
+    await client.run(lambda: environment.discard(client, name, image))
     observed = await client.run(_observe, client, attributes)
     assert observed is not None
     return observed

@@ -59,12 +59,12 @@ def build(client: DockerClient, name: str, base: str, requirements: Sequence[str
     return tag
 
 
-def discard(client: DockerClient, name: str, *, keep: str = "") -> None:
+def discard(client: DockerClient, name: str, *keep: str) -> None:
     """Remove the images that were built for ``name``, but not ``keep``; one in use stays until the next time. Blocks."""
     listed = client.get("/images/json", filters={"reference": [f"{_repository(name)}:*"], "label": [*_ours(client)]})
     for item in listed:
         for tag in item.get("RepoTags") or ():
-            if tag != keep:
+            if tag not in keep:
                 try:
                     client.delete(f"/images/{tag}")
                 except Conflict:
