@@ -101,7 +101,7 @@ def remove(client: DockerClient, name: str, *, keep: tuple[str, ...] = ()) -> No
         environment.discard(client, _image_name(name))
 
 
-async def keep(client: DockerClient, place: Place, wanted: Wanted, base: str, *, timeout: float | None) -> None:
+async def keep(client: DockerClient, place: Place, wanted: Wanted, base: str, *, within: float | None) -> None:
     """Bring up what should run and take down what should not; what runs with today's definition is left alone."""
     name = place.definition.name
     await client.run(lambda: remove(client, name, keep=wanted.roles))
@@ -122,7 +122,7 @@ async def keep(client: DockerClient, place: Place, wanted: Wanted, base: str, *,
         plans = [_plan(client, place, role, image, files, told, {**own, _CONTENT: content}) for role in stale]
         async with asyncio.TaskGroup() as group:
             for plan in plans:
-                group.create_task(containers.start(client, plan, within=timeout or _START))
+                group.create_task(containers.start(client, plan, within=within or _START))
     await client.run(lambda: environment.discard(client, _image_name(name), image))
 
 
@@ -148,9 +148,7 @@ def _told(client: DockerClient, place: Place) -> dict[str, Any]:
     }
 
 
-def _content(
-    client: DockerClient, place: Place, image: str, files: Mapping[str, bytes], told: Mapping[str, Any]
-) -> str:
+def _content(client: DockerClient, place: Place, image: str, files: Mapping[str, bytes], told: Mapping[str, Any]) -> str:
     """A digest over everything that the containers were made of; of secrets only what the volume's key tells."""
     whole = hashlib.sha256(to_json(place.definition).encode())
     whole.update(json.dumps([image, told], sort_keys=True).encode())
@@ -211,7 +209,9 @@ def _plan(
         **place.secrets,
     }
     web = role == "webserver"
-    command = ["dagster_webserver", *_LOCATION, "-h", "0.0.0.0", "-p", str(_PORT)] if web else ["dagster._daemon", "run", *_LOCATION]
+    command = (
+        ["dagster_webserver", *_LOCATION, "-h", "0.0.0.0", "-p", str(_PORT)] if web else ["dagster._daemon", "run", *_LOCATION]
+    )
     second = 1_000_000_000
     probe = ["CMD", "python", "-c", _ANSWERS if web else _BEATS]
     socket = urlsplit(client.engine)

@@ -52,7 +52,9 @@ class DockerRunner:
 
     async def _connect(self) -> DockerClient:
         told = self._told
-        context = ProviderContext(project=told["project"], environment=told["environment"], base=Path("/"), data=Path("/nonexistent"))
+        context = ProviderContext(
+            project=told["project"], environment=told["environment"], base=Path("/"), data=Path("/nonexistent")
+        )
         client = DockerClient(DockerSettings.model_validate(told["settings"]), context)
         await client.open()
         return client

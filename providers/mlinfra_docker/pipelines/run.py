@@ -12,7 +12,7 @@ from mlinfra_docker.client import DockerClient
 from mlinfra_docker.pipelines.steps import Place, perform
 
 
-async def run_all(client: DockerClient, place: Place, *, timeout: float | None) -> Mapping[str, StepRecord]:
+async def run_all(client: DockerClient, place: Place, *, within: float | None) -> Mapping[str, StepRecord]:
     """What each step gave. The first failure takes the steps that run beside it down; it names its step."""
     steps = {step.name: step for step in place.definition.steps}
     tasks: dict[str, asyncio.Task[StepRecord]] = {}
@@ -27,13 +27,13 @@ async def run_all(client: DockerClient, place: Place, *, timeout: float | None) 
             raise
 
     try:
-        async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(within), asyncio.TaskGroup() as group:
             for step in _in_order(steps):
                 tasks[step.name] = group.create_task(one(step))
     except* Failure as failures:
         raise _first(failures) from None
     except* TimeoutError:
-        raise Timeout(f"the pipeline was stopped after {timeout:g} seconds") from None
+        raise Timeout(f"the pipeline was stopped after {within:g} seconds") from None
     return {name: task.result() for name, task in tasks.items()}
 
 

@@ -170,11 +170,16 @@ def _limits(resources: Mapping[str, Any]) -> Limits:
     return Limits(int(resources.get("memory") or 0), float(resources.get("cpus") or 0), gpus)
 
 
+def _actual(seen: Inspect) -> tuple[int, int]:
+    """Its limits: ``Memory`` and ``NanoCpus``, 0 for none."""
+    return seen["HostConfig"].get("Memory") or 0, seen["HostConfig"].get("NanoCpus") or 0
+
+
 def _drifted(client: DockerClient, serving: Sequence[Inspect], resources: Mapping[str, Any]) -> dict[str, Any] | None:
     """The resources as a hand changed them on one of the containers; None when nobody did."""
     wanted = _limits(resources).host_config(client)
     for seen in serving:
-        memory, cpus = seen["HostConfig"].get("Memory") or 0, seen["HostConfig"].get("NanoCpus") or 0
+        memory, cpus = _actual(seen)
         if (memory, cpus) != (wanted.get("Memory", 0), wanted.get("NanoCpus", 0)):
             there = {"memory": memory or None, "cpus": cpus / 1e9 or None}
             return {**resources, **{k: v for k, v in there.items() if v is not None}}
@@ -238,7 +243,7 @@ async def _bring_up(
             for seen in there
             if containers.status(seen) == "running"
             and (seen["Config"]["Labels"].get(_VARIANT), seen["Config"]["Labels"].get(_CONTENT)) == (made.variant, content)
-            and all(seen["HostConfig"].get(k) == v for k, v in limits.items() if k != "DeviceRequests")
+            and _actual(seen) == (limits.get("Memory", 0), limits.get("NanoCpus", 0))
         ][:replicas]
         servers.update({seen["Name"].lstrip("/"): made.variant for seen in running})
         for _ in range(replicas - len(running)):
@@ -277,7 +282,12 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _plan(client: DockerClient, name: str, made: Served, limits: Mapping[str, Any], marks: Mapping[str, str]) -> Plan:
-    host = {**made.body["HostConfig"], **limits, "NetworkMode": client.network, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}}
+    host = {
+        **made.body["HostConfig"],
+        **limits,
+        "NetworkMode": client.network,
+        "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+    }
     mine = {**marks, _ROLE: _MODEL, _VARIANT: made.variant, _CONTENT: made.content}
     own = physical_name(name, "", made.variant, limit=54)
     return Plan(
@@ -295,7 +305,9 @@ def _routing(attributes: Map, servers: Mapping[str, str]) -> Routing:
     return Routing(
         variants={name: int(v["traffic"]) for name, v in variants.items()},
         shadows=frozenset(name for name, v in variants.items() if v.get("shadow")),
-        servers=tuple(Server(variant=variant, host=host) for host, variant in sorted(servers.items(), key=lambda s: (s[1], s[0]))),
+        servers=tuple(
+            Server(variant=variant, host=host) for host, variant in sorted(servers.items(), key=lambda s: (s[1], s[0]))
+        ),
         health_path=path,
         probe_path=path if all("image" in v for v in variants.values()) else "/ping",
         sticky=str(attributes.get("sticky") or ""),
@@ -303,9 +315,7 @@ def _routing(attributes: Map, servers: Mapping[str, str]) -> Routing:
     )
 
 
-async def _switch(
-    client: DockerClient, attributes: Map, there: Sequence[Inspect], text: str, marks: Mapping[str, str]
-) -> None:
+async def _switch(client: DockerClient, attributes: Map, there: Sequence[Inspect], text: str, marks: Mapping[str, str]) -> None:
     """Have the proxy serve ``text``: the one that runs, if its image and port are those wanted, else a new one."""
     path = str(attributes.get("health", EMPTY).get("path", "/ping"))
     image, port = str(attributes["proxy"]), attributes.get("port")

@@ -162,11 +162,11 @@ async def _make_so(client: DockerClient, desired: Desired) -> Observed:
     result = await client.run(results.read, client, volume)
     stale = result is None or result.fingerprint != definition.fingerprint
     if attributes.get("run_on_apply", True) and (stale or not await client.run(_is_intact, client, volume, result)):
-        steps = await run_all(client, place, timeout=desired.timeout)
+        steps = await run_all(client, place, within=desired.timeout)
         await client.run(results.write, client, volume, definition, "", steps)
     wanted = _wanted(attributes)
     assert wanted is not None
-    await dagster_containers.keep(client, place, wanted, str(attributes.get("dagster") or ""), timeout=desired.timeout)
+    await dagster_containers.keep(client, place, wanted, str(attributes.get("dagster") or ""), within=desired.timeout)
     await client.run(lambda: environment.discard(client, name, image))
     observed = await client.run(_observe, client, attributes)
     assert observed is not None

@@ -7,6 +7,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlinfra.model.values import Secret
@@ -16,6 +17,7 @@ from mlinfra.provider.files import SelectedFile
 from mlinfra.provider.runs.words import variable
 from mlinfra_docker import volumes
 from mlinfra_docker.client import DockerClient
+from mlinfra_docker.inside import translator
 from mlinfra_docker.volumes import mount
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def body_of(
     """The body of ``POST /containers/create``. ``scratch`` is the path in the run's volume that it writes below.
 
     NotFound when a volume or place that an input names is gone."""
+    inside = translator(client)
     environment = {"PYTHONUNBUFFERED": "1", **ranked}
     mounts = {request.volume: mount(request.volume, OUTPUTS)}
     read: dict[str, Mapping[str, Any]] = {}
@@ -74,16 +77,16 @@ def body_of(
         elif "://" not in value:
             shown = f"{INPUTS}/{name}/{value.rstrip('/').rpartition('/')[2]}"
         else:
-            shown = client.inside(value)
+            shown = inside(value)
         environment[variable("INPUT", name)] = shown
     for name in request.outputs:
         environment[variable("OUTPUT", name)] = f"{OUTPUTS}/{scratch}/{name}"
     for name, given in request.environment.items():
         text = str(given.reveal()) if isinstance(given, Secret) else given
-        environment[name] = client.inside(text)
+        environment[name] = inside(text)
     return {
         "Image": request.image,
-        "Cmd": [client.inside(word) for word in command],
+        "Cmd": [inside(word) for word in command],
         "Env": [f"{name}={value}" for name, value in environment.items()],
         "WorkingDir": CODE,
         "Labels": dict(marks),
@@ -113,6 +116,11 @@ def code_archive(code: Sequence[SelectedFile]) -> Archive:
     """The code. Anybody may write there: the image's user need not be root."""
     packed = _tar(CODE, [(f.name, f) for f in code])
     return lambda: packed
+
+
+def code_files(code: Sequence[SelectedFile]) -> list[tuple[str, Path]]:
+    """The code as :meth:`mlinfra_docker.volumes.Helper.put` takes it."""
+    return [(file.name, file.path) for file in code]
 
 
 def input_archives(client: DockerClient, inputs: Mapping[str, str]) -> list[Archive]:

@@ -22,7 +22,7 @@ from mlinfra_docker.runs.body import Archive
 _TAIL = 20
 _GRACE = 5
 _SHELL = (
-    "exec 3<&0; \"$@\" </dev/null 3<&- & c=$!; "
+    'exec 3<&0; "$@" </dev/null 3<&- & c=$!; '
     f"{{ cat <&3 >/dev/null; kill -TERM $c; sleep {_GRACE}; kill -KILL $c; }} >/dev/null 2>&1 & "
     "exec 3<&-; wait $c; exit $?"
 )
@@ -43,11 +43,11 @@ async def run(
     body: Mapping[str, Any],
     archives: Iterable[Archive],
     *,
-    timeout: float | None,
+    within: float | None,
     on_line: Callable[[str], None],
 ) -> Ended:
     """Run ``body`` (as of ``POST /containers/create``; its ``Cmd`` is the command, an image's entry point is left out) after
-    unpacking ``archives`` into it. It is removed in the end, whatever happens. TimeoutError after ``timeout`` seconds."""
+    unpacking ``archives`` into it. It is removed in the end, whatever happens. TimeoutError after ``within`` seconds."""
     await client.run(containers.ensure_image, client, str(body["Image"]))
     id = await client.run(_make, client, name, body)
     held = None
@@ -57,7 +57,7 @@ async def run(
             await client.run(client.put_archive, id, "/", archive())
         held = await client.run(client.hold, id)
         await client.run(client.post, f"/containers/{id}/start")
-        async with waiting(), asyncio.timeout(timeout):
+        async with waiting(), asyncio.timeout(within):
             async for line in containers.log_lines(client, id, follow=True):
                 tail = [*tail[-_TAIL + 1 :], line]
                 on_line(line)

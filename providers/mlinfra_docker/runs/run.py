@@ -58,7 +58,7 @@ class RunRequest:
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     environment: Mapping[str, str | Secret] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     processes: int = 1
     timeout: float | None = None
     expect: Map = EMPTY
@@ -96,7 +96,7 @@ async def run(client: DockerClient, request: RunRequest) -> RunResult:
     await client.run(_prepare, client, helper, request, scratch)
     try:
         await _execute(client, request, token)
-        return await client.run(_keep, client, helper, request, scratch)
+        return await client.run(keep, client, helper, request, scratch)
     finally:
         await asyncio.shield(client.run(_discard, helper, scratch))
 
@@ -178,9 +178,9 @@ async def _execute(client: DockerClient, request: RunRequest, token: str) -> Non
     try:
         ended = await _ranks(client, request, command, token, line)
     except TimeoutError:
-        await _write_log(client, request, said)
+        await write_log(client, request, said)
         raise Timeout(f"`{request.command}` was stopped after {request.timeout:g} seconds{quoted(said[-20:])}") from None
-    await _write_log(client, request, said)
+    await write_log(client, request, said)
     tail = quoted(map(hide, ended.tail))
     if ended.out_of_memory:
         limit = f" of {request.limits.memory / 1e6:,.0f} MB" if request.limits.memory else ""
@@ -215,7 +215,7 @@ async def _ranks(
                   "WORLD_SIZE": str(count), "MASTER_ADDR": names[0], "MASTER_PORT": "29500"}  # fmt: skip
         body = await client.run(body_of, client, request, command, ranked, f"tmp/{token}", marks)
         told = line if count == 1 else lambda text: line(f"[{rank}] {text}")
-        ended = await held.run(client, names[rank], body, [*given, code], timeout=request.timeout, on_line=told)
+        ended = await held.run(client, names[rank], body, [*given, code], within=request.timeout, on_line=told)
         if ended.code or ended.out_of_memory:
             failed.append(ended)
             raise _RankFailed
@@ -224,13 +224,13 @@ async def _ranks(
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(rank)) for rank in range(count)]
-        return tasks[0].result()
     except* _RankFailed:
-        return failed[0]
+        pass
     except* TimeoutError:
         raise TimeoutError from None
     except* Failure as failures:
         raise _first(failures) from None
+    return failed[0] if failed else tasks[0].result()
 
 
 def _first(failures: BaseExceptionGroup[Failure]) -> Failure:
@@ -242,7 +242,8 @@ class _RankFailed(Exception):
     """Makes the task group take the other ranks down."""
 
 
-def _keep(client: DockerClient, helper: Helper, request: RunRequest, scratch: str) -> RunResult:
+def keep(client: DockerClient, helper: Helper, request: RunRequest, scratch: str) -> RunResult:
+    """Hold what lies below ``scratch`` (a folder an output) against what was promised, then move it to its place by content. Blocks."""
     metrics: dict[str, Any] = {}
     for name in request.outputs:
         if not helper.run('ls -A "$1" | head -n 1', f"{scratch}/{name}").strip():
@@ -267,7 +268,8 @@ def _keep(client: DockerClient, helper: Helper, request: RunRequest, scratch: st
     return RunResult(outputs=outputs, metrics=freeze(metrics))
 
 
-async def _write_log(client: DockerClient, request: RunRequest, said: list[str]) -> None:
+async def write_log(client: DockerClient, request: RunRequest, said: list[str]) -> None:
+    """Keep what the run wrote, for :func:`logs`."""
     helper = await client.run(volumes.helper, client, request.volume)
     file = f"{MOUNTED}/{request.volume}/{request.folder}/logs/{request.fingerprint[:12]}.txt"
     await client.run(helper.write, file, "".join(f"{text}\n" for text in said).encode())

@@ -62,7 +62,9 @@ def served(
         where = f"{_MODEL}/{folder}"
         mounts.append(mount(volume, _MODEL, read_only=True))
     elif "://" in uri:
-        raise Invalid(f"the docker target cannot read {uri!r}", path=path, hint="refer to a model's version, or give a local folder")
+        raise Invalid(
+            f"the docker target cannot read {uri!r}", path=path, hint="refer to a model's version, or give a local folder"
+        )
     else:
         inside = _local(client, uri, str(asked["model"].get("digest", "")), path)
         model = inside.get(f"{_MODEL}/MLmodel", b"")

@@ -118,13 +118,18 @@ def _body(routing: Routing) -> str:
     message = f"there is no variant of that name; there are: {', '.join(names)}"
     lines += [
         f"  http-request return status 400 content-type application/json string {_quoted(_problem('BAD_REQUEST', message))} "
-        "if { var(txn.asked) -m found }"
-        + "".join(f" !{{ var(txn.asked) -m str {_quoted(name)} }}" for name in names)
+        "if { var(txn.asked) -m found }" + "".join(f" !{{ var(txn.asked) -m str {_quoted(name)} }}" for name in names)
     ]
-    lines += [f"  use_backend variant{number} if {{ var(txn.asked) -m str {_quoted(name)} }}" for number, name in enumerate(names)]
+    lines += [
+        f"  use_backend variant{number} if {{ var(txn.asked) -m str {_quoted(name)} }}" for number, name in enumerate(names)
+    ]
     lines += ["  default_backend split"]
     for number, name in enumerate(shadows):
-        lines += [f"frontend shadow{number}", f"  bind 127.0.0.1:{_SHADOW_PORT + number}", f"  default_backend variant{names.index(name)}"]
+        lines += [
+            f"frontend shadow{number}",
+            f"  bind 127.0.0.1:{_SHADOW_PORT + number}",
+            f"  default_backend variant{names.index(name)}",
+        ]
     lines += ["backend split", *_balance(routing.sticky), *_check(routing.probe_path)]
     weights = _weights(routing)
     for number, server in enumerate(s for s in routing.servers if s.host in weights):
