@@ -19,6 +19,8 @@ class DockerProvider:
             "docker.network": f"{_HERE}.resources.network:Network()",
             "docker.volume": f"{_HERE}.resources.volume:Volume()",
             "docker.container": f"{_HERE}.resources.container:Container()",
+            "docker.milvus": f"{_HERE}.resources.service:Milvus()",
+            "docker.mlflow": f"{_HERE}.resources.service:Mlflow()",
             "docker.dataset": f"{_HERE}.resources.dataset:Dataset()",
             "docker.job": f"{_HERE}.resources.job:Job()",
             "docker.pipeline": f"{_HERE}.resources.pipeline:Pipeline()",

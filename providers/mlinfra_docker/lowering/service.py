@@ -17,11 +17,11 @@ _NANO = 1_000_000_000
 
 def service(
     context: LoweringContext,
+    type: str,
     *,
     part: str,
     command: tuple[Value, ...],
     environment: Mapping[str, Value],
-    volume: Value,
     target: str,
     port: int,
     health: Value,
@@ -30,17 +30,18 @@ def service(
     files: Mapping[str, str] | None = None,
     more: Mapping[str, Value] | None = None,
 ) -> Resource:
-    """The main ``docker.container`` of a component. ``volume`` is mounted at ``target``; ``port`` is published as ``published``, or
-    as one that stays the same."""
+    """The server of a component, with its data at ``target``; ``port`` is published as ``published``, or as one that stays the same."""
     return context.resource(
-        "docker.container",
+        type,
         {
             "Name": named(context),
+            "Volume": named(context, "data"),
+            "Target": target,
+            "Port": f"{port}/tcp",
             "Image": image or _image(context.settings, part),
             "Cmd": command,
             "Env": Map(environment),
             "Files": Map(files) if files else None,
-            "Mounts": (Map(Type="volume", Source=volume, Target=target),),
             "PortBindings": Map({f"{port}/tcp": (Map(HostPort="" if published is None else str(published)),)}),
             "NetworkMode": network_of(context),
             "RestartPolicy": Map(Name="unless-stopped"),

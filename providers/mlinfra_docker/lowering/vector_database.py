@@ -6,11 +6,9 @@ from typing import Any
 
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.vector_database import VectorDatabase
-from mlinfra.model.address import native
 from mlinfra.model.values import Map, Ref
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra_docker.lowering.service import health_check, limits, service
-from mlinfra_docker.naming import named
 from mlinfra_docker.settings import IMAGES
 
 _VERSIONS = {"2.4": "v2.4.15", "2.5": "v2.5.15", "2.6": "v2.6.11"}
@@ -34,7 +32,7 @@ paths, since versions differ; the answer's own code counts, since the HTTP statu
 
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
-    """A ``docker.container`` and its ``docker.volume``; settings as in Milvus's own scripts/standalone_embed.sh."""
+    """One ``docker.milvus``; settings as in Milvus's own scripts/standalone_embed.sh."""
     environment: dict[str, Any] = {
         "ETCD_USE_EMBED": "true",
         "ETCD_DATA_DIR": f"{_DATA}/etcd",
@@ -44,14 +42,13 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     }
     if spec.token is not None:
         environment |= {"COMMON_SECURITY_AUTHORIZATIONENABLED": "true", "MLINFRA_TOKEN": spec.token}
-    volume = context.resource("docker.volume", {"Name": named(context, "data")}, role="data")
-    container = service(
+    server = service(
         context,
+        "docker.milvus",
         part="milvus",
         image=_image(spec, context),
         command=("milvus", "run", "standalone"),
         environment=environment,
-        volume=Ref(native(context.address, "data"), ("Name",)),
         target=_DATA,
         port=19530,
         health=health_check(_ANSWERS, patience=180.0),
@@ -59,16 +56,14 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
         more={
             **limits(spec.resources, context),
             "SecurityOpt": ("seccomp:unconfined",),
-            "StopSignal": "SIGINT",
-            "StopTimeout": 30,
         },
     )
     return Lowered(
-        resources=(container, volume),
+        resources=(server,),
         outputs=Map(
             {
                 "id": Ref(context.address, ("Name",)),
-                "uri": Ref(context.address, ("Urls", "19530/tcp")),
+                "uri": Ref(context.address, ("uri",)),
                 "engine": "milvus",
                 "status": Ref(context.address, ("Status",)),
                 "database": spec.database or "default",

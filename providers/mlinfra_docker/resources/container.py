@@ -36,13 +36,15 @@ _CHANGING: Mapping[str, TypeName] = {
     "CpuShares": "integer", "CpusetCpus": "string", "MemoryReservation": "integer", "MemorySwap": "integer", "PidsLimit": "integer",
 }  # fmt: skip
 """Changed in place; beside Memory, NanoCpus and RestartPolicy, of which the default is held too."""
-_DEFAULTS: Mapping[str, Value] = {"Memory": 0, "NanoCpus": 0, "RestartPolicy": Map(Name="no")}
+HELD: Mapping[str, Value] = {"Memory": 0, "NanoCpus": 0, "RestartPolicy": Map(Name="no")}
+"""Known without being asked for: limits that nobody set, and no restarts."""
+IN_PLACE = frozenset({*_CHANGING, *HELD, "Status"})
 _UNORDERED = frozenset({"Binds", "Mounts", "CapAdd", "CapDrop", "ExtraHosts", "GroupAdd"})
 _TIMEOUT = 300.0
 
 
 def _predict(attributes: Map) -> Mapping[str, Value]:
-    return {"Status": "running", **{name: value for name, value in _DEFAULTS.items() if attributes.get(name) is None}}
+    return {"Status": "running", **{name: value for name, value in HELD.items() if attributes.get(name) is None}}
 
 
 def _fixed(name: str, type: TypeName) -> Attribute:
@@ -87,17 +89,16 @@ class Container:
         return await client.run(_read_many, client, recorded)
 
     async def create(self, client: DockerClient, desired: Desired, token: str) -> Observed:
-        plan = _plan(client, desired, token)
-        seen = await containers.start(client, plan, within=desired.timeout or _TIMEOUT)
+        seen = await containers.start(client, plan(client, desired, token), within=desired.timeout or _TIMEOUT)
         return observed(client, seen, desired.attributes)
 
     async def update(self, client: DockerClient, recorded: ResourceState, desired: Desired) -> Observed:
-        await client.run(_update, client, recorded, desired)
+        await client.run(change, client, recorded, desired)
         seen = await containers.wait_ready(client, recorded.id, within=desired.timeout or _TIMEOUT)
         return observed(client, seen, desired.attributes)
 
     async def delete(self, client: DockerClient, recorded: ResourceState) -> None:
-        await client.run(_delete, client, recorded.id)
+        await client.run(end, client, recorded.id)
 
     async def find(self, client: DockerClient, desired: Desired, token: str) -> Observed | None:
         return await client.run(_find, client, desired, token)
@@ -128,11 +129,11 @@ def _read_many(client: DockerClient, recorded: Sequence[ResourceState]) -> Mappi
     return {id: observed(client, found, wanted[id].attributes) for id, found in seen.items() if found is not None}
 
 
-def _plan(client: DockerClient, desired: Desired, token: str) -> containers.Plan:
+def plan(client: DockerClient, desired: Desired, token: str) -> containers.Plan:
     wanted = desired.attributes
     given = {name: containers.revealed(value) for name, value in wanted.items() if value is not None}
     limits = client.config.limits
-    host: dict[str, Any] = {name: given[name] for name in (*_HOST, *_CHANGING, *_DEFAULTS) if name in given}
+    host: dict[str, Any] = {name: given[name] for name in (*_HOST, *_CHANGING, *HELD) if name in given}
     host.setdefault("Memory", limits.memory or 0)
     host.setdefault("NanoCpus", round((limits.cpus or 0) * 1e9))
     body: dict[str, Any] = {name: given[name] for name in _CONFIG if name in given}
@@ -153,13 +154,13 @@ def _plan(client: DockerClient, desired: Desired, token: str) -> containers.Plan
     )
 
 
-def _update(client: DockerClient, recorded: ResourceState, desired: Desired) -> None:
+def change(client: DockerClient, recorded: ResourceState, desired: Desired) -> None:
     id, wanted = recorded.id, desired.attributes
     seen = client.optional(f"/containers/{id}/json")
     if seen is None:
         raise NotFound(f"the container {id[:12]} was removed while it was to be changed")
     body = {name: containers.revealed(wanted[name]) for name in _CHANGING if wanted.get(name) is not None}
-    body["RestartPolicy"] = containers.revealed(wanted.get("RestartPolicy") or _DEFAULTS["RestartPolicy"])
+    body["RestartPolicy"] = containers.revealed(wanted.get("RestartPolicy") or HELD["RestartPolicy"])
     # 0 would leave a limit as it is: all that the machine has comes to the same as none
     body["Memory"] = wanted.get("Memory") or client.config.limits.memory or client.info["MemTotal"]
     body["NanoCpus"] = wanted.get("NanoCpus") or round((client.config.limits.cpus or client.info["NCPU"]) * 1e9)
@@ -176,7 +177,7 @@ def _update(client: DockerClient, recorded: ResourceState, desired: Desired) -> 
         client.post(f"/containers/{id}/start")
 
 
-def _delete(client: DockerClient, id: str) -> None:
+def end(client: DockerClient, id: str) -> None:
     containers.stop(client, id)
     containers.remove(client, id)
 
