@@ -22,13 +22,18 @@ class DockerProvider:
             "docker.milvus": f"{_HERE}.resources.service:Milvus()",
             "docker.mlflow": f"{_HERE}.resources.service:Mlflow()",
             "docker.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "docker.job": f"{_HERE}.resources.job:Job()",
+            "docker.pipeline": f"{_HERE}.resources.pipeline:Pipeline()",
+            "docker.hardware": f"{_HERE}.resources.hardware:Hardware()",
+            "docker.ray": f"{_HERE}.resources.ray:RayCluster()",
+            "docker.endpoint": f"{_HERE}.resources.endpoint:Endpoint()",
         }
     )
     lowerings: Mapping[str, Lowering] = Lazy(
         {
             kind: f"{_HERE}.lowering.{kind}:lower"
             for kind in (
-                "bucket", "dataset", "vector_database",
+                "bucket", "dataset", "vector_database", "training_job", "training_cluster", "data_pipeline", "endpoint",
             )
         }
     )  # fmt: skip
