@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 
 from mlinfra.provider.failures import Conflict, Failure, Invalid, Transient
@@ -15,6 +16,7 @@ OFFERED = ("mlflow-skinny==3.17.2", "pandas==3.1.1", "scikit-learn==1.9.1", "pym
 """What code finds that names neither an image nor requirements: the packages that it would find on the local target, at the
 versions that mlinfra is tested with. So a stack that ran there runs here unchanged."""
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _DOCKERFILE = """\
 FROM {base}
 COPY requirements.txt /mlinfra/requirements.txt
@@ -44,6 +46,7 @@ def build(client: DockerClient, name: str, base: str, requirements: Sequence[str
             "POST", "/build", data=context, headers=headers, t=tag, rm="true", forcerm="true", labels=dict(labels)
         ):
             for line in str(message.get("stream", "")).splitlines():
+                line = _COLOURS.sub("", line)
                 if line.strip():
                     said = [*said[-LAST_LINES + 1 :], line.rstrip()]
                     if line.startswith(("Collecting", "Successfully installed")):

@@ -30,6 +30,7 @@ _PATH_VARIABLE = "__pyfunc_model_path__"
 """Where ``mlflow.pyfunc.scoring_server.app`` looks for its model (MLflow's ``_SERVER_MODEL_PATH``)."""
 _COMMAND = ["python", "-m", "uvicorn", "--host", "0.0.0.0", "--port", str(PORT), "--no-access-log",
             "--timeout-graceful-shutdown", "60", "mlflow.pyfunc.scoring_server.app:app"]  # fmt: skip
+_WHOLE_MLFLOW = re.compile(r"\Amlflow(?![A-Za-z0-9._\[-])")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -134,12 +135,13 @@ def _local(client: DockerClient, uri: str, digest: str, path: tuple[str, ...]) -
 
 
 def _requirements(listed: str) -> tuple[str, ...]:
-    """The model's own, and the server's where the model does not say otherwise."""
-    lines = requirement_lines(listed)
+    """The model's own, and the server's where the model does not say otherwise.
+
+    MLflow writes itself down as a whole; of that, serving needs the skinny part (the flavours are in it, their libraries are listed
+    beside it), which is a tenth of the size."""
+    lines = tuple(_WHOLE_MLFLOW.sub("mlflow-skinny", line) for line in requirement_lines(listed))
     named = {match[0].lower().replace("_", "-") for line in lines if (match := _NAME.match(line))}
-    flavours = {"mlflow-skinny": "mlflow"}  # the whole holds the part
-    own = [r for r in SERVER if not named & {r.partition("==")[0], flavours.get(r.partition("==")[0], "")}]
-    return (*own, *lines)
+    return (*(needed for needed in SERVER if needed.partition("==")[0] not in named), *lines)
 
 
 def _env(variables: Mapping[str, str]) -> list[str]:
