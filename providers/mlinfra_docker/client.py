@@ -52,6 +52,7 @@ class DockerClient:
         self.helpers_lock = threading.Lock()
         self._api: Any = None
         self._shared = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
 
     # connection
 
@@ -129,6 +130,11 @@ class DockerClient:
     def image(self, part: str) -> str:
         """The image of a part: a key of :data:`mlinfra_docker.settings.IMAGES`."""
         return image(self.config.model_dump(), part)
+
+    def lock(self, name: str) -> threading.RLock:
+        """A lock of this process for what goes by this name."""
+        with self._shared:
+            return self._locks.setdefault(name, threading.RLock())
 
     # calls of the Engine API
 

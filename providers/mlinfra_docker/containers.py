@@ -167,6 +167,7 @@ async def wait_ready(client: DockerClient, id: str, *, within: float) -> Inspect
         seen: Inspect = await client.run(client.get, f"/containers/{id}/json")
         state, name = seen["State"], seen["Name"].lstrip("/")
         health = (state.get("Health") or {}).get("Status", "none")
+        pause = _POLL
         if state["Status"] in ("exited", "dead") or (state["Status"] == "restarting" and state.get("ExitCode")):
             raise await client.run(_ended, client, seen)
         if state["Status"] == "running" and (health == "healthy" or (health == "none" and time.monotonic() - began >= _GRACE)):
@@ -179,10 +180,12 @@ async def wait_ready(client: DockerClient, id: str, *, within: float) -> Inspect
             if said != health:
                 said = health
                 say(f"waiting until {name} is healthy")
+            asked = time.monotonic()
             if await _answers(client, seen):
                 return seen
+            pause = max(_POLL, time.monotonic() - asked)  # asking must not take the time that the start needs
         async with waiting():
-            await asyncio.sleep(_POLL if health != "none" else _POLL / 2)
+            await asyncio.sleep(pause)
 
 
 async def _answers(client: DockerClient, seen: Inspect) -> bool:
@@ -349,17 +352,3 @@ def revealed(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [revealed(v) for v in value]
     return value
-
-
-def inside(client: DockerClient) -> Callable[[str], str]:
-    """How a text that names services by the address they have here (``http://127.0.0.1:28973``) reads on the stack's network, where
-    they go by the container's name and port (``http://tickets-ci-vectors:19530``)."""
-    names: dict[str, str] = {}
-    for item in client.get("/containers/json", filters=labels.filters(project=client.project, env=client.environment)):
-        if client.network in item["NetworkSettings"]["Networks"]:
-            for port in item.get("Ports") or ():
-                if port.get("PublicPort"):
-                    names[str(port["PublicPort"])] = f"{item['Names'][0].lstrip('/')}:{port['PrivatePort']}"
-    hosts = "|".join(re.escape(host) for host in sorted({client.reach, "127.0.0.1", "localhost"}))
-    address = re.compile(rf"(?<![\w.-])(?:{hosts}):(\d+)(?!\d)")
-    return lambda text: address.sub(lambda found: names.get(found[1], found[0]), text)

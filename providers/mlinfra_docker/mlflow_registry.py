@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
 
 from mlinfra.provider import files
 from mlinfra.provider.failures import Failure, Invalid, NotFound, Transient
@@ -13,16 +13,21 @@ from mlinfra.provider.mlflow.registry import TAG, ModelRecord
 from mlinfra_docker import containers, volumes
 from mlinfra_docker import volume_store as store
 from mlinfra_docker.client import DockerClient
-from mlinfra_docker.mlflow_api import ARTIFACTS, MlflowApi
+from mlinfra_docker.mlflow_api import ARTIFACTS, MODEL_FOLDER, MlflowApi, Run
 from mlinfra_docker.volumes import MOUNTED
 
 _RETIRED_KEPT = 10
 _WAKING = 180.0
 
 
+def volume_of(registry: str) -> str:
+    """The volume of a server, by the name of its container."""
+    return f"{registry}-data"
+
+
 def model_uri(registry: str, model: str, digest: str) -> str:
-    """``docker-registry://REGISTRY/MODEL/DIGEST``: where a copy lies, whatever the registry's volume is called."""
-    return f"docker-registry://{registry}/{model}/{store.short(digest)}"
+    """Where the registry's copy lies: a place in its volume, that a serving container can mount."""
+    return volumes.uri(volume_of(registry), f"{ARTIFACTS}/models/{model}/{store.short(digest)}")
 
 
 class DockerRegistry:
@@ -30,7 +35,9 @@ class DockerRegistry:
 
     def __init__(self, client: DockerClient, name: str) -> None:
         self.name = name
+        self.volume = volume_of(name)
         self._client = client
+        self._root = f"{MOUNTED}/{self.volume}"
 
     @cached_property
     def _container(self) -> containers.Inspect | None:
@@ -44,15 +51,6 @@ class DockerRegistry:
             raise Invalid(f"{self.name} publishes no port: it is no registry that can be reached")
         return MlflowApi(f"http://{self._client.reach}:{next(iter(ports.values()))}")
 
-    @cached_property
-    def volume(self) -> str:
-        """The volume that holds its files."""
-        mounts: list[Any] = list((self._container or {}).get("Mounts", ()))
-        found = next((m["Name"] for m in mounts if m["Type"] == "volume"), None)
-        if found is None:
-            raise NotFound(f"the registry {self.name} does not exist")
-        return str(found)
-
     def _running(self) -> containers.Inspect:
         if self._container is None:
             raise NotFound(f"the registry {self.name} does not exist")
@@ -61,18 +59,17 @@ class DockerRegistry:
         return self._container
 
     def state(self) -> str:
-        """A container that is missing is told as down: when its volume is gone too, the engine knows by the server itself."""
-        running = self._container is not None and self._container["State"]["Status"] == "running"
-        return "ready" if running else "down"
+        if self._container is not None and self._container["State"]["Status"] == "running":
+            return "ready"
+        return "gone" if self._client.optional(f"/volumes/{self.volume}") is None else "down"
 
     def revive(self) -> bool:
         if self._container is None:
             return False
-        if self.state() == "down":
+        if self._container["State"]["Status"] != "running":
             self._client.post(f"/containers/{self.name}/start")
-            containers.wait_ready_now(self._client, self.name, within=_WAKING)
-            for known in ("_container", "_api"):
-                self.__dict__.pop(known, None)
+            asyncio.run(containers.wait_ready(self._client, self.name, within=_WAKING))
+            self.__dict__.pop("_container")
         return True
 
     def model(self, name: str) -> ModelRecord | None:
@@ -104,7 +101,12 @@ class DockerRegistry:
         ).digest
 
     def location(self, model: str, digest: str) -> str:
-        return f"mlflow-artifacts:/models/{model}/{store.short(digest)}"
+        """Among the artifacts of a run that stands for this content, by hard links: a server takes a version from nowhere else."""
+        run = self._api.run(model, digest)
+        stored = f"{self._root}/{self._parent(model)}/{store.short(digest)}"
+        script = '[ -d "$2/$3" ] || { mkdir -p "$2"; rm -rf "$2/.new"; cp -al "$1" "$2/.new"; mv "$2/.new" "$2/$3"; }'
+        self._helper().run(script, stored, f"{self._root}/{ARTIFACTS}/{run.folder}", MODEL_FOLDER)
+        return f"{run.artifacts}/{MODEL_FOLDER}"
 
     def status(self, model: str, digest: str) -> str:
         stored = store.check(self._helper(), self.volume, self._parent(model), digest) if digest else None
@@ -117,12 +119,20 @@ class DockerRegistry:
         with self._client.lock(f"registry {self.name}"):
             known = self.model(model)
             if known is None:
-                self._helper().run('rm -rf "$1"', f"{MOUNTED}/{self.volume}/{self._parent(model)}")
+                self._forget(self._api.runs(model))
+                self._helper().run('rm -rf "$1"', f"{self._root}/{self._parent(model)}")
                 return
             used = {store.short(v.tags.get(f"{TAG}digest", "")) for v in known.versions.values()}
             unused = [n for n in store.kept(self._helper(), self.volume, self._parent(model)) if n not in used]
             for name in unused[:-_RETIRED_KEPT]:
+                stored = store.check(self._helper(), self.volume, self._parent(model), name)
+                self._forget(self._api.runs(model, stored.digest) if stored is not None else [])
                 store.drop(self._helper(), self.volume, self._parent(model), name)
+
+    def _forget(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self._helper().run('rm -rf "$1"', f"{self._root}/{ARTIFACTS}/{run.folder.rpartition('/')[0]}")
+            self._api.delete_run(run.id)
 
     def _helper(self) -> volumes.Helper:
         return volumes.helper(self._client, self.volume)
@@ -133,7 +143,6 @@ class DockerRegistry:
 
 def _no_model(place: str) -> Failure:
     return Invalid(
-        f"{place} is not an MLflow model folder: it has no MLmodel file", hint="save it with mlflow.<flavour>.save_model(model, path)"
+        f"{place} is not an MLflow model folder: it has no MLmodel file",
+        hint="save it with mlflow.<flavour>.save_model(model, path)",
     )
-
-

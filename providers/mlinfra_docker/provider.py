@@ -21,6 +21,9 @@ class DockerProvider:
             "docker.container": f"{_HERE}.resources.container:Container()",
             "docker.milvus": f"{_HERE}.resources.service:Milvus()",
             "docker.mlflow": f"{_HERE}.resources.service:Mlflow()",
+            "docker.model": f"{_HERE}.resources.models:RegisteredModel()",
+            "docker.model_version": f"{_HERE}.resources.models:ModelVersion()",
+            "docker.model_aliases": f"{_HERE}.resources.models:ModelAliases()",
             "docker.dataset": f"{_HERE}.resources.dataset:Dataset()",
             "docker.job": f"{_HERE}.resources.job:Job()",
             "docker.pipeline": f"{_HERE}.resources.pipeline:Pipeline()",
@@ -33,7 +36,7 @@ class DockerProvider:
         {
             kind: f"{_HERE}.lowering.{kind}:lower"
             for kind in (
-                "bucket", "dataset", "vector_database", "training_job", "training_cluster", "data_pipeline", "endpoint",
+                "bucket", "dataset", "vector_database", "model_registry", "model", "training_job", "training_cluster", "data_pipeline", "endpoint",
             )
         }
     )  # fmt: skip

@@ -36,7 +36,9 @@ def short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:SHORT]
 
 
-def keep_files(helper: Helper, volume: str, parent: str, selected: list[SelectedFile], planned: str, *, what: str) -> Stored:
+def keep_files(
+    helper: Helper, volume: str, parent: str, selected: list[SelectedFile], planned: str | None, *, what: str
+) -> Stored:
     """Copy local files into ``parent`` (a path inside the volume). Invalid when their digest is not the ``planned`` one of ``what``:
     they changed since the plan."""
     root = f"{MOUNTED}/{volume}/{parent}"

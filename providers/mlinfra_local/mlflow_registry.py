@@ -21,6 +21,9 @@ class LocalRegistry:
     def state(self) -> str:
         return "ready" if mlflow_store.exists(self._folder) else "gone"
 
+    def revive(self) -> bool:
+        return True
+
     def model(self, name: str) -> ModelRecord | None:
         return mlflow_store.model(self._folder, name)
 

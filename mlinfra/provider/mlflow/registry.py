@@ -55,6 +55,10 @@ class Registry(Protocol):
     def state(self) -> str:
         """``ready``; ``down`` when what it holds cannot be told now but is still there; ``gone``."""
 
+    def revive(self) -> bool:
+        """Make one that is down answer again, so that something can be deleted from it. False when it cannot: what was built around
+        its data is gone, and nobody but ``destroy`` would not build it again first."""
+
     def model(self, name: str) -> ModelRecord | None:
         """One registered model; None when it, or the registry, is not there."""
 

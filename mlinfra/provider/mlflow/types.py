@@ -200,7 +200,7 @@ class RegisteredModel(_Held):
 
     def _delete(self, client: Any, id: str) -> None:
         registry, name = self._split(client, id)
-        if registry.state() == "gone":
+        if registry.state() == "gone" or not registry.revive():
             return
         if registry.model(name) is not None:
             with registry.writing() as writer:
@@ -305,7 +305,7 @@ class ModelVersion(_Held):
 
     def _delete(self, client: Any, id: str) -> None:
         registry, model, number = self._place(client, id)
-        if registry.state() == "gone":
+        if registry.state() == "gone" or not registry.revive():
             return
         with registry.writing() as writer:
             record = self._record(client, id)
@@ -390,7 +390,7 @@ class ModelAliases(_Held):
 
     def _delete(self, client: Any, id: str, ours: Map) -> None:
         registry, name = self._split(client, id)
-        model = None if registry.state() == "gone" else registry.model(name)
+        model = registry.model(name) if registry.state() != "gone" and registry.revive() else None
         if model is None:
             return
         with registry.writing() as writer:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from live.docker.images import BASE, Recipe
+
 from mlinfra_docker.pipelines.dagster_containers import REQUIREMENTS
 from mlinfra_docker.runs.environment import OFFERED
 from mlinfra_docker.serving.models import SERVER
-
 
 _COMPILED = "RUN python3 -m compileall -q -j 0 /usr/local/lib/python3.11/dist-packages || true"
 """As a pulled image's packages are: a container does not keep what it compiles."""
