@@ -133,7 +133,6 @@ class DockerRegistry:
 
 def _no_model(place: str) -> Failure:
     return Invalid(
-        f"{place} is not an MLflow model folder: it has no MLmodel file", hint="save it with mlflow.<flavour>.save_model(model, path)"
+        f"{place} is not an MLflow model folder: it has no MLmodel file",
+        hint="save it with mlflow.<flavour>.save_model(model, path)",
     )
-
-

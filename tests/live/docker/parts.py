@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from live.docker.images import BASE, Recipe
+
 from mlinfra_docker.pipelines.dagster_containers import REQUIREMENTS
 from mlinfra_docker.runs.environment import OFFERED
 from mlinfra_docker.serving.models import SERVER
-
 
 _COMPILED = "RUN python3 -m compileall -q -j 0 /usr/local/lib/python3.11/dist-packages || true"
 """As a pulled image's packages are: a container does not keep what it compiles."""
@@ -32,3 +32,22 @@ HAPROXY = Recipe(
 
 RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(_COMPILED,))
 """In place of ``rayproject/ray``."""
+
+SERVER_IMAGE = Recipe(
+    name="server",
+    base=BASE,
+    files={
+        "srv/server.py": (
+            "import http.server\n\n\n"
+            "class Handler(http.server.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self):\n"
+            "        self.send_response(200)\n"
+            "        self.end_headers()\n"
+            "        self.wfile.write(b'ok')\n\n"
+            "    do_POST = do_GET\n\n\n"
+            "http.server.ThreadingHTTPServer(('', 8080), Handler).serve_forever()\n"
+        )
+    },
+    config=('CMD ["python3", "/srv/server.py"]',),
+)
+"""An image with a server of its own, as a variant may name one."""

@@ -63,7 +63,7 @@ def test_a_shadow_gets_copies_and_no_turn() -> None:
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed here")
 @pytest.mark.parametrize("sticky", ["", "x-user"])
 def test_haproxy_takes_it_whatever_a_variant_is_called(tmp_path: Path, sticky: str) -> None:
-    names = ("champion", "it's \"new\" 100%", "a b\\c", "$HOME")
+    names = ("champion", 'it\'s "new" 100%', "a b\\c", "$HOME")
     servers = tuple(Server(variant=name, host=f"127.0.0.{n + 1}") for n, name in enumerate(names))
     wanted = Routing(
         variants={name: 10 for name in names}, shadows=frozenset({names[1]}), servers=servers, sticky=sticky, health_path="/ready"
