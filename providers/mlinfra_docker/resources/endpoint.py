@@ -285,6 +285,7 @@ def _plan(client: DockerClient, name: str, made: Served, limits: Mapping[str, An
     host = {
         **made.body["HostConfig"],
         **limits,
+        "Init": True,  # a server of anybody's, as the first process, would not hear that it is to end
         "NetworkMode": client.network,
         "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
     }
@@ -369,8 +370,9 @@ def _find(client: DockerClient, desired: Desired, token: str) -> Observed | None
 
 def _delete(client: DockerClient, name: str) -> None:
     found = _containers(client, name)
-    for seen in (*_of(found, _PROXY), *_of(found, _MODEL)):
-        if containers.status(seen) == "running":
-            containers.stop(client, seen["Id"])
+    for seen in _of(found, _PROXY):
+        containers.stop(client, seen["Id"])
+        containers.remove(client, seen["Id"])
+    for seen in _of(found, _MODEL):  # nobody asks them any more
         containers.remove(client, seen["Id"])
     environment.discard(client, name)

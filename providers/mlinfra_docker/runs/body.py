@@ -101,9 +101,9 @@ def body_of(
 def _check(client: DockerClient, name: str, uri: str) -> None:
     volume, path = volumes.place(uri)
     try:
-        there = volumes.helper(client, volume).run('[ ! -e "$1" ] || echo yes', f"{volumes.MOUNTED}/{volume}/{path}")
+        there = volumes.helper(client, volume).run('[ -e "$1" ] || echo gone', f"{volumes.MOUNTED}/{volume}/{path}") == ""
     except NotFound:
-        there = ""
+        there = False
     if not there:
         raise Invalid(f"the input {name} is gone: there is no {uri}")
 

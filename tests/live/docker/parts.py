@@ -32,3 +32,22 @@ HAPROXY = Recipe(
 
 RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(_COMPILED,))
 """In place of ``rayproject/ray``."""
+
+SERVER_IMAGE = Recipe(
+    name="server",
+    base=BASE,
+    files={
+        "srv/server.py": (
+            "import http.server\n\n\n"
+            "class Handler(http.server.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self):\n"
+            "        self.send_response(200)\n"
+            "        self.end_headers()\n"
+            "        self.wfile.write(b'ok')\n\n"
+            "    do_POST = do_GET\n\n\n"
+            "http.server.ThreadingHTTPServer(('', 8080), Handler).serve_forever()\n"
+        )
+    },
+    config=('CMD ["python3", "/srv/server.py"]',),
+)
+"""An image with a server of its own, as a variant may name one."""
