@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -183,14 +184,19 @@ async def session(
         await opened.close()
 
 
+THREADS = 512
+"""What asyncio would take on a machine of 2 cores is 6: every provider whose SDK blocks would make six calls at once."""
+
+
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` gives, on an event loop of its own.
+    """What ``work`` gives, on an event loop of its own, with threads for as many calls as limiters may let through.
 
     The result goes past the loop's main task: when it ends, ``asyncio.run`` asks for the SIGINT handler, and ``signal`` words
     an error on the way that holds the task's result in full, a second for a plan of 10,000 resources."""
     found: list[T] = []
 
     async def main() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="mlinfra"))
         found.append(await work)
 
     asyncio.run(main())
