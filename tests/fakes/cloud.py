@@ -211,6 +211,18 @@ class InnerType(ThingType):
         return {**plain(desired.attributes), "status": "running"}
 
 
+class PointerType(InnerType):
+    """``fake.pointer``: lies in the same thing as the ``target`` that it points at, and can be pointed at another."""
+
+    schema = Schema(
+        attributes={**InnerType.schema.attributes, "target": Attribute(type="string", required=True)},
+        predict=InnerType.schema.predict,
+        inside=("home", "target"),
+        follows=("target",),
+    )
+    type_name = "fake.pointer"
+
+
 class NoConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -232,6 +244,7 @@ class FakeProvider:
             "fake.config": ImmutableType(),
             "fake.listed": ListedType(),
             "fake.inner": InnerType(),
+            "fake.pointer": PointerType(),
         }
 
     async def connect(self, config: NoConfig, context: ProviderContext) -> Cloud:
