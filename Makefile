@@ -29,6 +29,7 @@ $(VENV)/pip.stamp:
 
 $(VENV)/local.stamp: $(VENV)/pip.stamp pyproject.toml constraints.txt
 	$(PIP) --editable '.[local]' scikit-learn
+	$(BIN)/python -m compileall -q mlinfra providers  # as pip does for what it copies
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/local.stamp
