@@ -13,6 +13,7 @@ from typing import Any
 
 from mlinfra.model.address import in_module, instance
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, freeze
+from mlinfra.resolve import stacks
 from mlinfra.resolve.expressions import NameProblem, evaluate
 from mlinfra.resolve.instances import BROKEN, Instances, Key, expand
 from mlinfra.resolve.names import ScopeNames
@@ -48,6 +49,7 @@ class Scope:
         self.given: Mapping[str, Given] = {}
         self._variables: dict[str, Value] = {}
         self._outputs: dict[str, Value] = {}
+        self._stacks: dict[str, Value] = {}
         self._instances: dict[str, Instances] = {}
         self._children: dict[str, dict[Key, Scope]] = {}
         self._whole: dict[str, Value] = {}
@@ -88,6 +90,13 @@ class Scope:
             with self.world.computing(("output", self.module, name), self._label(f"output {name}")):
                 self._outputs[name] = self.evaluate(output.value, self._place_of_output(name))
         return self._outputs[name]
+
+    def stack(self, name: str) -> Value:
+        """All outputs of another stack. NameProblem when it needs itself."""
+        if name not in self._stacks:
+            with self.world.computing(("stacks", name), f"stacks.{name}"):
+                self._stacks[name] = stacks.read(self, name)
+        return self._stacks[name]
 
     def _place_of_output(self, name: str) -> At:
         for node in self.spec.nodes:

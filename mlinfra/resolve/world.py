@@ -10,9 +10,10 @@ from pathlib import Path as FilePath
 
 from mlinfra.kinds import catalog
 from mlinfra.model.errors import SpecError
-from mlinfra.model.values import Path, path_text
+from mlinfra.model.values import EMPTY, Map, Path, path_text
 from mlinfra.resolve.expressions import NameProblem
 from mlinfra.resolve.problems import At, Problems
+from mlinfra.resolve.stacks import StackReader
 from mlinfra.spec.document import Spec
 from mlinfra.spec.suggest import did_you_mean
 
@@ -25,12 +26,16 @@ _SCALARS = frozenset({"string", "integer", "number", "boolean"})
 class World:
     """Problems, the chosen environment, the modules that were read and the kinds of the components by address."""
 
-    def __init__(self, spec: Spec, problems: Problems, outputs_of: OutputsOf | None) -> None:
+    def __init__(
+        self, spec: Spec, problems: Problems, outputs_of: OutputsOf | None, read_stack: StackReader | None = None
+    ) -> None:
         self.root = spec.root
         self.project = spec.project
         self.environment = ""
         self.problems = problems
         self.kinds: dict[str, str] = {}
+        self.read_stack = read_stack
+        self.own_state: Callable[[], Map] = lambda: EMPTY
         self._outputs_of = outputs_of
         self._modules: dict[FilePath, Spec | None] = {}
         self._computing: dict[tuple[object, ...], str] = {}
