@@ -30,6 +30,7 @@ from mlinfra.resolve.files import excluded_paths, read_digests
 from mlinfra.spec.document import Spec
 from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.loader import load, read
+from mlinfra.spec.own_folder import HOME, make_own_folder
 from mlinfra.spec.positions import MergedMap, Spans
 from mlinfra.state import secret_sources
 from mlinfra.state.cloud_access import CloudRefused
@@ -42,9 +43,6 @@ from mlinfra.state.stores.settings import BY_STORE
 
 Mode = Literal["normal", "destroy", "refresh_only"]
 Digests = Mapping[tuple[str, str], FileDigest]
-
-HOME = ".mlinfra"
-"""The folder beside the spec that holds local state and local data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,11 +263,8 @@ def from_rows(rows: Sequence[DigestRow]) -> dict[tuple[str, str], FileDigest]:
 
 def keep_out_of_git(o: Options) -> None:
     """Local state and data are nobody's source code."""
-    ignore = o.base / HOME / ".gitignore"
-    if not ignore.exists():
-        with suppress(OSError):
-            ignore.parent.mkdir(exist_ok=True)
-            ignore.write_text("*\n")
+    with suppress(OSError):
+        make_own_folder(o.base)
 
 
 def _outputs_of(registry: Registry, kind: str) -> dict[str, str] | None:

@@ -116,7 +116,7 @@ class ScopeNames:
         return self._follow(chain, used + 1, child.output(output))
 
     def _stack(self, chain: Path) -> tuple[Path, Value]:
-        known = self.scope.spec.stacks or {}
+        known: Collection[str] = self.scope.spec.stacks or ()
         if self.scope.module:
             message = "a module knows no other stacks; they are the root spec's"
             raise NameProblem(
