@@ -205,18 +205,20 @@ def trials(
     calm: Callable[[Setup, Path], None], trial: Callable[[Tally, Setup, Path, float], bool],
 ) -> Tally:  # fmt: skip
     """So many trials whose kill hit. The longest wait is what one undisturbed apply takes, from the moment it opens its state where
-    that can be seen; it is lowered to a wait that came too late, since a machine is not always as slow as it was."""
+    that can be seen. It follows the machine, which is not always as slow as it was: a kill that came too late lowers it, each that hit lifts
+    it a little, so that the end of an apply is met as often as its beginning."""
     tally = Tally(name)
     with trial_folder(setup) as folder:
         began = time.time()
         calm(setup, folder)
         opened = folder / OPENED
         longest = time.time() - (opened.stat().st_mtime if opened.exists() else began)
+    slowest = 3 * longest
     while tally.trials < count:
         with trial_folder(setup) as folder:
             seconds = chance.uniform(0.0, longest)
-            if not trial(tally, setup, folder, seconds):
-                longest = max(seconds, 0.1)
+            hit = trial(tally, setup, folder, seconds)
+            longest = min(slowest, longest * (1.1 if hit else 0.75))
         print(f"\r{tally.row()}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return tally
