@@ -246,6 +246,7 @@ def main() -> int:
     for index, where in enumerate(stores):
         with state_in(where) as state, target.world() as env:
             setup = Setup(target, given.objects, state, {**env, **(KEYS if where == "s3" else {})})
+            os.environ.update(setup.env)  # what this process itself looks at is read by each SDK's own chain
             if count := shares(given.trials, stores)[where]:
                 chance = random.Random(given.seed + index)
                 ours.append(trials(f"mlinfra, {target.name}, state {where}", count, chance, setup, mlinfra_calm, mlinfra_trial))
