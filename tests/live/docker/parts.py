@@ -30,7 +30,8 @@ HAPROXY = Recipe(
 )  # fmt: skip
 """In place of ``haproxy:3.0-alpine``."""
 
-RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(_COMPILED,))
+_RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(_COMPILED,))
+RAY = Recipe(name="ray-bash", base=_RAY, debian=("bash",))
 """In place of ``rayproject/ray``."""
 
 SERVER_IMAGE = Recipe(
