@@ -166,7 +166,7 @@ class TestDocker(ProviderContract):
         ),
         Sample(
             type="docker.container",
-            create=lambda w: container(w, Env={"A": Secret("s3cret-of-the-contract")}, Files={"/tmp/a": "x"}),
+            create=lambda w: container(w, Env={"A": Secret("s3cret-of-the-contract")}, Files={"/srv/a": "x"}, ReadonlyRootfs=False),
             name="with_a_secret",
         ),
         Sample(
