@@ -118,22 +118,18 @@ def registry(docker_api: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
     )
     attributes = provider.lowerings["model_registry"](ModelRegistry(), told).resources[0].attributes
 
-    async def made() -> Any:
-        client = await provider.connect(provider.config.model_validate(settings), context)
-        desired = Desired(address="registry", type="docker.mlflow", attributes=attributes, timeout=300)
-        return client, await kind.create(client, desired, uuid.uuid4().hex)
-
-    client, observed = asyncio.run(made())
-    state = ResourceState(
-        address="registry", type="docker.mlflow", provider="docker", id=observed.id, attributes=observed.attributes
-    )
-    yield {"registry": observed.id}
-
-    async def ended() -> None:
-        await kind.delete(client, state)
-        await client.close()
-
-    asyncio.run(ended())
+    with asyncio.Runner() as runner:
+        client = runner.run(provider.connect(provider.config.model_validate(settings), context))
+        try:
+            desired = Desired(address="registry", type="docker.mlflow", attributes=attributes, timeout=600)
+            made = runner.run(kind.create(client, desired, uuid.uuid4().hex))
+            yield {"registry": made.id}
+            state = ResourceState(
+                address="registry", type="docker.mlflow", provider="docker", id=made.id, attributes=made.attributes
+            )
+            runner.run(kind.delete(client, state))
+        finally:
+            runner.run(client.close())
 
 
 class TestDocker(ProviderContract):
@@ -166,7 +162,7 @@ class TestDocker(ProviderContract):
         ),
         Sample(
             type="docker.container",
-            create=lambda w: container(w, Env={"A": Secret("s3cret-of-the-contract")}, Files={"/tmp/a": "x"}),
+            create=lambda w: container(w, Env={"A": Secret("s3cret-of-the-contract")}, Files={"/srv/a": "x"}, ReadonlyRootfs=False),
             name="with_a_secret",
         ),
         Sample(

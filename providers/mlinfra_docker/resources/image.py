@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Map, Path, Value
+from mlinfra.model.values import Map, Path, Value, is_known
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid
 from mlinfra.provider.progress import say
@@ -69,7 +68,7 @@ class Image:
 
     async def update(self, client: DockerClient, recorded: ResourceState, desired: Desired) -> Observed:
         """Made again from its source: that changed, or somebody gave its name to another image."""
-        return await client.run(_make, client, desired, recorded.attributes, "")
+        return await client.run(_make, client, desired, recorded, "")
 
     async def delete(self, client: DockerClient, recorded: ResourceState) -> None:
         await client.run(_delete, client, recorded)
@@ -82,7 +81,7 @@ class Image:
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         given = [name for name in _SOURCES if attributes.get(name) is not None]
-        if len(given) != 1:
+        if len(given) != 1 and all(is_known(attributes[name]) for name in given):
             return [((given[0],) if given else (), f"an image takes one of {', '.join(_SOURCES)}")]
         return []
 
@@ -101,25 +100,26 @@ def _create(client: DockerClient, desired: Desired, token: str) -> Observed:
     name, tag = _name(client, desired)
     if desired.attributes.get("FromImage") is None and client.optional(f"/images/{name}:{tag}/json") is not None:
         raise AlreadyExists(f"an image called {name}:{tag} exists and is not ours", import_id=f"{name}:{tag}", path=("Name",))
-    return _make(client, desired, Map(), token)
+    return _make(client, desired, None, token)
 
 
-def _make(client: DockerClient, desired: Desired, recorded: Map, token: str) -> Observed:
+def _make(client: DockerClient, desired: Desired, recorded: ResourceState | None, token: str) -> Observed:
     wanted = desired.attributes
     name, tag = _name(client, desired)
     source = wanted.get("FromImage")
-    if source is not None:
-        there = client.optional(f"/images/{source}/json") is not None
-        containers.ensure_image(client, str(source))
-        reference, digest, pulled = str(source), "", bool(recorded.get("Pulled", not there))
-        if token:
-            _tag(client, reference, _keeper(client, desired.address, token))
-    else:
-        reference, pulled = f"{name}:{tag}", False
+    if source is None:
+        id = reference = f"{name}:{tag}"
         made = _build if wanted.get("Build") is not None else _load
-        digest = made(client, desired, reference, token)
+        digest, pulled = made(client, desired, reference, token), False
+    else:
+        reference, digest = str(source), ""
+        there = client.optional(f"/images/{source}/json") is not None
+        containers.ensure_image(client, reference)
+        id = recorded.id if recorded is not None else _keeper(client, desired.address, token)
+        pulled = bool(recorded.attributes["Pulled"]) if recorded is not None else not there
+        _tag(client, reference, id)
     seen = client.get(f"/images/{reference}/json")
-    return Observed(reference, _told(wanted, name, tag, reference, str(seen["Id"]), digest, pulled))
+    return Observed(id, _told(wanted, name, tag, reference, str(seen["Id"]), digest, pulled))
 
 
 def _told(wanted: Map, name: str, tag: str, reference: str, id: str, digest: str, pulled: bool, status: str = "ready") -> Map:
@@ -213,37 +213,43 @@ def _selected(client: DockerClient, path: str, planned: str | None, mode: files.
 
 
 def _read(client: DockerClient, id: str, known: Map) -> Observed | None:
-    seen = client.optional(f"/images/{id}/json")
-    if seen is None:
+    kept = client.optional(f"/images/{id}/json")
+    if kept is None:
         return None
+    reference = str(known["Reference"])
+    seen = kept if reference == id else client.optional(f"/images/{reference}/json")
     status = "ready"
-    if known.get("Id") not in (None, seen["Id"]):
-        status = "another image"
+    if seen is None or known.get("Id") not in (None, seen["Id"]):
+        status = "another image" if seen is not None else "missing"
     elif known.get("SourceDigest") and known["SourceDigest"] != _source_digest(client, known):
         status = "stale"
-    told = _told(known, known["Name"], known["Tag"], id, str(seen["Id"]), known.get("SourceDigest", ""), known["Pulled"], status)
+    image = str((seen or kept)["Id"])
+    told = _told(known, known["Name"], known["Tag"], reference, image, known.get("SourceDigest", ""), known["Pulled"], status)
     return Observed(id, told)
 
 
 def _source_digest(client: DockerClient, known: Map) -> str:
-    """The digest of the files now, where the plan does not follow them itself."""
+    """The digest of the files: the plan's, or, where the plan does not follow them itself, that of what is there now."""
     for name, path, mode in (("Build", "Context", "code"), ("Load", "Path", "data")):
         source = known.get(name)
-        if source is not None and source.get("Digest") is None:
+        if source is not None:
+            if source.get("Digest") is not None:
+                return str(source["Digest"])
             try:
                 return files.digest_files(files.select(client.base, source[path], mode, client.excluded)).digest  # type: ignore[arg-type]
             except OSError:
-                return str(known["SourceDigest"])
-    return str(known["SourceDigest"])
+                break
+    return str(known.get("SourceDigest", ""))
 
 
 def _delete(client: DockerClient, recorded: ResourceState) -> None:
     known = recorded.attributes
-    names = [] if known.get("FromImage") is not None and not known.get("Pulled") else [str(known["Reference"])]
     keepers = f"mlinfra/{name_at(client, recorded.address)}-op"
     tagged = client.get("/images/json", filters={"reference": [keepers]})
-    names += [tag for image in tagged for tag in image.get("RepoTags") or () if tag.startswith(f"{keepers}:")]
-    for name in names:
+    kept = [tag for image in tagged for tag in image.get("RepoTags") or () if tag.startswith(f"{keepers}:")]
+    ours = known.get("FromImage") is None or known.get("Pulled")
+    mine = kept if known.get("FromImage") is None else [recorded.id]
+    for name in (*([str(known["Reference"])] if ours else []), *mine):
         try:
             client.delete(f"/images/{name}")
         except Conflict as conflict:
@@ -256,15 +262,16 @@ def _find(client: DockerClient, desired: Desired, token: str) -> Observed | None
     wanted = desired.attributes
     name, tag = _name(client, desired)
     source = wanted.get("FromImage")
+    keeper = _keeper(client, desired.address, token)
+    kept = client.optional(f"/images/{keeper}/json")
     reference = str(source) if source is not None else f"{name}:{tag}"
-    built = client.get("/images/json", filters=labels.filters(op=token))
-    kept = client.optional(f"/images/{_keeper(client, desired.address, token)}/json")
     seen = client.optional(f"/images/{reference}/json")
-    if seen is None or (kept is None and seen["Id"] not in {image["Id"] for image in built}):
+    built = {image["Id"] for image in client.get("/images/json", filters=labels.filters(op=token))}
+    if seen is None or (kept is None and seen["Id"] not in built):
         return None
-    part: Mapping[str, Any] = wanted.get("Build") or wanted.get("Load") or Map()
-    digest = str(part.get("Digest") or "")
-    return Observed(reference, _told(wanted, name, tag, reference, str(seen["Id"]), digest, source is not None))
+    id = keeper if source is not None else reference
+    # who pulled it cannot be told any more: it stays when it was here before, and costs no more than its space when it was not
+    return Observed(id, _told(wanted, name, tag, reference, str(seen["Id"]), _source_digest(client, wanted), False))
 
 
 def _adopt(client: DockerClient, id: str) -> Observed | None:
