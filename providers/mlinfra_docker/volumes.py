@@ -239,7 +239,7 @@ def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
     """One file or folder of what somebody else's code wrote: nothing outside of ``folder``, no devices, no links out of it.
 
     tarfile's own filter for this came with Python 3.11.4; a Debian 12 has 3.11.2."""
-    target = Path(os.path.normpath(folder / member.name))  # noqa: PTH100
+    target = Path(os.path.normpath(folder / member.name))
     if not target.is_relative_to(folder) or not target.parent.resolve().is_relative_to(folder.resolve()):
         raise Invalid(f"{member.name!r} in a volume leaves its folder")
     if member.isdir():
@@ -251,11 +251,11 @@ def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None
         with target.open("wb") as file:
             shutil.copyfileobj(content, file, _CHUNK)
     elif member.issym():
-        link = Path(os.path.normpath(target.parent / member.linkname))  # noqa: PTH100
+        link = Path(os.path.normpath(target.parent / member.linkname))
         if link.is_relative_to(folder):
             target.symlink_to(os.path.relpath(link, target.parent))
     elif member.islnk():
-        source = Path(os.path.normpath(folder / member.linkname))  # noqa: PTH100
+        source = Path(os.path.normpath(folder / member.linkname))
         if source.is_relative_to(folder) and source.is_file():
             shutil.copyfile(source, target)
 
