@@ -62,6 +62,8 @@ class Recipe:
 
 
 _SITE = "usr/local/lib/python3.11/dist-packages"
+COMPILED = f"RUN python3 -m compileall -q -j 0 /{_SITE} || true"
+"""As a pulled image's packages are: a container does not keep what it compiles."""
 
 BASE = Recipe(
     name="python",
@@ -132,6 +134,7 @@ MLFLOW = Recipe(
         "mlflow-skinny==3.17.2", "sqlalchemy", "alembic", "sqlparse", "Flask", "flask-cors", "graphene", "gunicorn", "huey", "pandas",
         "uvicorn", "aiohttp", "cryptography",
     ),
+    config=(COMPILED,),
     files={"usr/local/bin/mlflow": "#!/usr/bin/python3\nfrom mlflow.cli import cli\n\ncli()\n"},
     extra=_full_mlflow,
 )  # fmt: skip
