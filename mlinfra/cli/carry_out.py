@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from mlinfra.workspace import Options
 
 
+def begin(session: Session) -> None:
+    """The first line of a stream of events."""
+    if session.json:
+        JsonStream(session.terminal.text).version()
+
+
 def make_plan(session: Session, make: Callable[[Sink], Planned]) -> Planned:
     """Call ``make`` with a sink that shows the refresh; nothing of that stays on a terminal."""
     if session.json:
+        begin(session)
         return make(JsonStream(session.terminal.text).event)
     if session.terminal.interactive:
         with progress(session.terminal) as sink:

@@ -22,6 +22,7 @@ from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.own_files import PLAN_MARK
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
+from mlinfra.model.policy import Effect, Verdict
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.values import EMPTY, Map, Secret, SecretDigest, SecretRef
 from mlinfra.state.codec import decode, encode
@@ -39,6 +40,7 @@ _CLASSES: dict[str, type[Any]] = {
         Step,
         OutputChange,
         Drift,
+        Verdict,
         Diagnostic,
         Span,
         Resource,
@@ -46,7 +48,7 @@ _CLASSES: dict[str, type[Any]] = {
         Lifecycle,
     )
 }
-_ENUMS: dict[str, type[StrEnum]] = {c.__name__: c for c in (Action, RiskLevel, Operation, Severity)}
+_ENUMS: dict[str, type[StrEnum]] = {c.__name__: c for c in (Action, RiskLevel, Operation, Severity, Effect)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mlinfra.graph.edges import closure, dependencies, ordered_or_refused, reverse, select
-from mlinfra.model.change import Action, Change
+from mlinfra.model.change import BY_REQUEST, LEFT_BEHIND, NOT_IN_SPEC, Action, Change
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
@@ -27,6 +27,7 @@ from mlinfra.model.values import (
     SecretDigest,
     SecretRef,
     Value,
+    is_known,
     leaves,
     lookup,
     path_text,
@@ -44,7 +45,7 @@ from mlinfra.plan.steps import make_steps, settle_create_first
 from mlinfra.provider.connections import Connections
 from mlinfra.resolve.cel import substitute
 from mlinfra.state.compare import equal
-from mlinfra.state.sealing import Sealer
+from mlinfra.state.sealing import Sealer, sensitive_names, veil
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     )  # fmt: skip
     back = {to: source for source, to in moves}
     changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
+    changes = [_veiled(c, connections.registry.type(c.type).schema) for c in changes]
     steps = make_steps(changes, request.resources, edges, priors, _holders(changes, state, connections))
     touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
@@ -144,6 +146,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         moves=moves,
         warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
         blocked=tuple(request.blocked.values()),
+        needs=_all_needs(edges, priors, request.mode),
         standing={} if request.mode == "refresh_only" else standing(priors.values(), spoken_of, before),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
@@ -153,6 +156,24 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         mode=request.mode,
     )
     return Made(plan, state)
+
+
+def _veiled(change: Change, schema: Schema) -> Change:
+    """The change with what the schema calls sensitive out of sight, also where the spec gives it in plain text."""
+    if change.after is None or not any(is_known(change.after.get(name)) for name in sensitive_names(schema.attributes)):
+        return change
+    return replace(change, after=veil(change.after, schema))
+
+
+def _all_needs(
+    edges: Mapping[str, Sequence[str]], priors: Mapping[tuple[str, str], ResourceState], mode: str
+) -> dict[str, tuple[str, ...]]:
+    """What every resource needs, wanted or only recorded; those that need nothing are left out."""
+    found = {address: tuple(needs) for address, needs in edges.items() if needs} if mode == "normal" else {}
+    for (address, deposed), r in priors.items():
+        if r.dependencies and not deposed and (mode != "normal" or address not in edges):
+            found[address] = r.dependencies
+    return found
 
 
 async def _refresh(request: Request, state: State, connections: Connections, sealer: Sealer, sink: Sink) -> Refreshed:
@@ -256,7 +277,7 @@ class _Walk:
             change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
         else:
             holder = self._replaced_holder(prior, kind.schema)
-            reason = "asked for by --replace" if address in self.replaced and prior else ""
+            reason = BY_REQUEST if address in self.replaced and prior else ""
             if holder is not None and not reason:
                 reason = f"{holder.address}, in which it lies, is replaced"
             decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
@@ -332,7 +353,7 @@ class _Walk:
             if not deposed and address in wanted:
                 continue
             forgotten = not deposed and any(address == f or address.startswith((f + ".", f + "[")) for f in forget)
-            reason = "" if destroy else "left behind by a replacement" if deposed else "it is not in the spec any more"
+            reason = "" if destroy else LEFT_BEHIND if deposed else NOT_IN_SPEC
             self.changes.append(
                 Change(
                     action=Action.FORGET if forgotten else Action.DELETE,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from mlinfra.cli.carry_out import make_plan, show_plan
-from mlinfra.cli.render_json import dumps, plan_json
+from mlinfra.cli.formats.write import report_options, write_reports
 from mlinfra.cli.session import Session, common, engine_options
 
 Mode = Literal["normal", "destroy", "refresh_only"]
@@ -23,7 +23,7 @@ Mode = Literal["normal", "destroy", "refresh_only"]
 @click.option(
     "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for: mlinfra apply FILE"
 )
-@click.option("--json-into", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan as JSON too.")
+@report_options
 def command(
     session: Session,
     destroy: bool,
@@ -31,6 +31,8 @@ def command(
     detailed_exitcode: bool,
     out: Path | None,
     json_into: Path | None,
+    markdown: Path | None,
+    html: Path | None,
     no_refresh: bool,
     **engine: Any,
 ) -> int:
@@ -46,8 +48,7 @@ def command(
     options = session.options(mode=mode, refresh=not no_refresh, **engine)
     planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     show_plan(session, planned)
-    if json_into is not None:
-        json_into.write_text(dumps(plan_json(planned.plan)) + "\n", encoding="utf-8")
+    write_reports(planned, json_into=json_into, markdown=markdown, html=html)
     if out is not None:
         upkeep.save_plan(options, planned, out)
         if not session.json:

@@ -1,0 +1,43 @@
+"""Rules over a plan's changes, and what they say of one plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mlinfra.model.diagnostic import Span
+
+
+class Effect(StrEnum):
+    DENY = "deny"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """``rule`` is CEL over ``change`` (see docs/policies.md); where it is true the policy is broken."""
+
+    name: str
+    effect: Effect
+    rule: str
+    message: str = ""
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One policy that one change breaks; no ``address``: the plan as a whole breaks it (the budget).
+
+    ``reason`` is why somebody overrode it, ``""`` when nobody did; ``span`` where the policy stands."""
+
+    policy: str
+    effect: Effect
+    message: str
+    address: str = ""
+    reason: str = ""
+    span: Span | None = field(default=None, compare=False)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the plan may not be applied because of it."""
+        return self.effect is Effect.DENY and not self.reason
