@@ -31,8 +31,19 @@ def begin(session: Session) -> None:
 def make_plan(session: Session, make: Callable[[Sink], Planned]) -> Planned:
     """Call ``make`` with a sink that shows the refresh; nothing of that stays on a terminal."""
     if session.json:
-        begin(session)
-        return make(JsonStream(session.terminal.text).event)
+        stream = JsonStream(session.terminal.text)
+        begun: list[Event] = []
+
+        def tell(event: Event) -> None:  # a spec that cannot be used is answered with one error and no stream
+            if not begun:
+                stream.version()
+            begun.append(event)
+            stream.event(event)
+
+        planned = make(tell)
+        if not begun:
+            stream.version()
+        return planned
     if session.terminal.interactive:
         with progress(session.terminal) as sink:
             return make(sink)

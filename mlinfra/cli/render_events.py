@@ -187,8 +187,8 @@ class JsonStream:
         """What a plan holds: drift, changes, policies, warnings, the summary."""
         for drift in plan.drift:
             resource = stream_resource(self._names, drift.address, drift.type)
-            change = {"resource": resource, "action": "delete" if drift.gone else "update", "mlinfra": drift_json(drift)}
-            self.emit("resource_drift", f"{drift.address}: Changed outside of mlinfra", change=change)
+            seen = {"resource": resource, "action": "delete" if drift.gone else "update", "mlinfra": drift_json(drift)}
+            self.emit("resource_drift", f"{drift.address}: Changed outside of mlinfra", change=seen)
         for change in plan.changes:
             if change.action is not Action.NOOP or change.moved_from:
                 self.emit("planned_change", f"{change.address}: Plan to {change.action.value}", change=self._planned(change))

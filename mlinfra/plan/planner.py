@@ -27,7 +27,6 @@ from mlinfra.model.values import (
     SecretDigest,
     SecretRef,
     Value,
-    is_known,
     leaves,
     lookup,
     path_text,
@@ -39,13 +38,14 @@ from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.moves import move
 from mlinfra.plan.prices import priced, recorded_world, standing, wanted_world
+from mlinfra.plan.readers import all_needs, veiled
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
 from mlinfra.plan.steps import make_steps, settle_create_first
 from mlinfra.provider.connections import Connections
 from mlinfra.resolve.cel import substitute
 from mlinfra.state.compare import equal
-from mlinfra.state.sealing import Sealer, sensitive_names, veil
+from mlinfra.state.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     )  # fmt: skip
     back = {to: source for source, to in moves}
     changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
-    changes = [_veiled(c, connections.registry.type(c.type).schema) for c in changes]
+    changes = [veiled(c, connections.registry.type(c.type).schema) for c in changes]
     steps = make_steps(changes, request.resources, edges, priors, _holders(changes, state, connections))
     touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
@@ -146,7 +146,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         moves=moves,
         warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
         blocked=tuple(request.blocked.values()),
-        needs=_all_needs(edges, priors, request.mode),
+        needs=all_needs(edges, priors, request.mode),
         standing={} if request.mode == "refresh_only" else standing(priors.values(), spoken_of, before),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
@@ -156,24 +156,6 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         mode=request.mode,
     )
     return Made(plan, state)
-
-
-def _veiled(change: Change, schema: Schema) -> Change:
-    """The change with what the schema calls sensitive out of sight, also where the spec gives it in plain text."""
-    if change.after is None or not any(is_known(change.after.get(name)) for name in sensitive_names(schema.attributes)):
-        return change
-    return replace(change, after=veil(change.after, schema))
-
-
-def _all_needs(
-    edges: Mapping[str, Sequence[str]], priors: Mapping[tuple[str, str], ResourceState], mode: str
-) -> dict[str, tuple[str, ...]]:
-    """What every resource needs, wanted or only recorded; those that need nothing are left out."""
-    found = {address: tuple(needs) for address, needs in edges.items() if needs} if mode == "normal" else {}
-    for (address, deposed), r in priors.items():
-        if r.dependencies and not deposed and (mode != "normal" or address not in edges):
-            found[address] = r.dependencies
-    return found
 
 
 async def _refresh(request: Request, state: State, connections: Connections, sealer: Sealer, sink: Sink) -> Refreshed:

@@ -57,21 +57,22 @@ def facts(plan: Plan) -> list[Fact]:
 def _fact(change: Change) -> Fact:
     forced = next((a.forces_replacement for a in change.attributes if a.forces_replacement), "")
     why = change.reason or (f"cannot be changed in place: {forced}" if forced else "")
-    if change.moved_from and not why:
+    if change.moved_from and not why and change.action is not Action.NOOP:
         why = f"moved from {change.moved_from}"
-    lines = tuple(_line(text) for text in change_lines(change, width=WIDTH))
+    lines = tuple(line_of(text) for text in change_lines(change, width=WIDTH))
     return Fact(change, sign_of(change), verb_of(change), harmless(why), lines)
 
 
-def _line(text: str) -> Line:
+def line_of(text: str) -> Line:
     """The sign that stands in the text (``      ~ name = 1``) taken out of it."""
     body = text.lstrip(" ")
     indent = len(text) - len(body)
+    base = 6 if indent >= 6 else 2
     if body[:2] in ("+ ", "- ", "~ "):
-        return Line(body[0], " " * max(indent - 6, 0) + body[2:])
+        return Line(body[0], " " * max(indent - base, 0) + body[2:])
     if body.startswith("^"):
         return Line("!", " " * max(indent - 8, 0) + body)
-    return Line("", " " * max(indent - 6, 0) + body)
+    return Line("", " " * max(indent - base, 0) + body)
 
 
 @dataclass(frozen=True, slots=True)

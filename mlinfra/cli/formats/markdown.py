@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from mlinfra import __version__
-from mlinfra.cli.formats.facts import RISK_TITLES, RISKS, Fact, Graph, facts, graph
+from mlinfra.cli.formats.facts import RISK_TITLES, Fact, Graph, Line, facts, graph, line_of
 from mlinfra.cli.formats.mermaid import EDGES, plan_mermaid
 from mlinfra.cli.render_cost import money
 from mlinfra.cli.render_plan import closing_line, output_lines
@@ -80,7 +80,9 @@ class _Page:
             what.insert(0, f"the differences of {names}{more}" if names else f"{n} differences")
         if not what:
             return []
-        return [f"> [!NOTE]\n> Cut to fit into a comment: {'; '.join(what)}. The saved plan has everything: `mlinfra show PLANFILE`."]
+        return [
+            f"> [!NOTE]\n> Cut to fit into a comment: {'; '.join(what)}. The saved plan has everything: `mlinfra show PLANFILE`."
+        ]
 
 
 def _size(part: str) -> int:
@@ -174,7 +176,7 @@ def _table(found: list[Fact], room: int) -> str:
     size = 0
     for shown, fact in enumerate(found):
         why = f": {_text(fact.why)}" if fact.why else ""
-        kind = fact.change.kind or fact.change.type
+        kind = f"{fact.change.kind} · {fact.change.type}" if fact.change.kind else fact.change.type
         row = f"| `{fact.sign or ' '}` | {_cell(fact.name)} | {_text(kind)} | {_text(fact.verb)}{why} |"
         size += _size(row)
         if shown >= _ROWS or size > room * 0.6:
@@ -185,12 +187,17 @@ def _table(found: list[Fact], room: int) -> str:
 
 
 def _difference(fact: Fact) -> str:
-    lines = [f"{_SIGNS.get(line.sign, line.sign) or ' '} {line.text}" for line in fact.lines]
+    lines = [_marked(line) for line in fact.lines]
     if len(lines) > _LONGEST:
         lines = [*lines[:_LONGEST], f"  … and {len(lines) - _LONGEST} more lines"]
     icon = _ICONS[fact.change.risk.level] + " " if fact.change.risk.level is not RiskLevel.SAFE else ""
     summary = f"{icon}<code>{_html(fact.sign)}</code> <b>{_html(fact.name)}</b> {_html(fact.verb)}"
     return _details(summary, _fenced("\n".join(lines), "diff"))
+
+
+def _marked(line: Line) -> str:
+    """As a ``diff`` block is coloured: ``!`` for what changes."""
+    return f"{_SIGNS.get(line.sign, line.sign) or ' '} {line.text}"
 
 
 def _drift(plan: Plan) -> str:
@@ -208,7 +215,7 @@ def _difference_text(path: tuple[str | int, ...]) -> str:
 
 
 def _outputs(plan: Plan) -> str:
-    lines = output_lines(plan.output_changes)
+    lines = [_marked(line_of(text)) for text in output_lines(plan.output_changes)]
     return _details(f"Outputs that change: {len(plan.output_changes)}", _fenced("\n".join(lines), "diff")) if lines else ""
 
 
@@ -259,6 +266,3 @@ def _html(text: str) -> str:
 
 def _plain(text: str) -> str:
     return harmless(text).replace("-->", "--\u200b>")
-
-
-

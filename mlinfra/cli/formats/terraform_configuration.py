@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from mlinfra.cli.formats.terraform_names import Names
 from mlinfra.cli.formats.trees import HIDDEN, is_secret, known_json
-from mlinfra.model.change import Action
+from mlinfra.cli.render_values import masked
+from mlinfra.model.change import Action, Change
 from mlinfra.model.plan import Plan
 from mlinfra.model.resource import Resource
-from mlinfra.model.values import DEFERRED, EMPTY, Map, Ref, Value, references, within
+from mlinfra.model.values import DEFERRED, EMPTY, Map, Ref, Secret, Value, references, within
 from mlinfra.provider.terraform import TerraformType, attribute_name, shaped
 
 _GONE = (Action.DELETE, Action.FORGET)
@@ -29,7 +31,7 @@ def configuration(plan: Plan, resources: Mapping[str, Resource], names: Names) -
         if change.action in _GONE or change.deposed:
             continue
         resource = resources.get(change.address)
-        tree = resource.attributes if resource is not None else change.after or EMPTY
+        tree = _hidden(change, resource.attributes if resource is not None else change.after or EMPTY)
         address, known = names.address(change.address, change.type), names.known(change.type)
         key = names.provider(change.type).rpartition("/")[2]
         providers.setdefault(key, {"name": key, "full_name": names.provider(change.type)})
@@ -42,9 +44,10 @@ def configuration(plan: Plan, resources: Mapping[str, Resource], names: Names) -
                 refers = {beside.parent: {"references": [f"{address.in_module}.id", address.in_module]}}
                 entries.append((replace(address, type=beside.name), refers))
         for place, found in entries:
-            if (place.module, place.without_index) in seen:
+            call = re.sub(r"\[[^\]]*\]", "", place.module)
+            if (call, place.without_index) in seen:
                 continue
-            seen.add((place.module, place.without_index))
+            seen.add((call, place.without_index))
             mentioned = {whole for whole, _ in used}
             more = [names.address(n, types[n]).without_index for n in needs if n in types]
             more = [m for m in dict.fromkeys(more) if m not in mentioned]
@@ -59,6 +62,13 @@ def configuration(plan: Plan, resources: Mapping[str, Resource], names: Names) -
         "configuration": {"provider_config": providers, "root_module": root},
         "relevant_attributes": [{"resource": whole, "attribute": [name] if name else []} for whole, name in relevant],
     }
+
+
+def _hidden(change: Change, tree: Map) -> Map:
+    """The tree with everything a secret that the plan has as one."""
+    tree = masked(tree, {a.path for a in change.attributes if a.sensitive})
+    secret = {name for name, value in (change.after or EMPTY).items() if is_secret(value)}
+    return Map({k: Secret(None) if k in secret and not _has_reference(v) else v for k, v in tree.items()}) if secret else tree
 
 
 def _module(root: dict[str, Any], address: str) -> dict[str, Any]:
@@ -108,4 +118,3 @@ def _references(value: Value, types: Mapping[str, str], names: Names, used: list
 
 def _attribute(ref: Ref, known: TerraformType | None) -> str:
     return attribute_name(known, str(ref.path[0])) if ref.path else ""
-
