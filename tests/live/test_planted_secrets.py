@@ -98,7 +98,8 @@ def test_no_planted_secret_is_written_or_said(
     assert ran.code == 0, ran.text
     run("apply", "--yes", "--json")
     run("plan", "--detailed-exitcode")
-    for words in (["show"], ["show", "--json"], ["show", "saved.plan"], ["show", "saved.plan", "--json", *files], ["output"], ["output", "--json"], ["state", "pull"],
+    for words in (["show"], ["show", "--json"], ["show", "saved.plan"],
+                  ["show", "saved.plan", "--json", *files], ["output"], ["output", "--json"], ["state", "pull"],
                   ["state", "show", "echo"], ["state", "list", "--json"], ["history"],
                   ["explain", "echo"], ["status"], ["logs", "train"]):  # fmt: skip
         run(*words, codes=(0, 1))
