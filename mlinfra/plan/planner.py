@@ -15,7 +15,6 @@ from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource, ResourceState
-from mlinfra.model.schema import Schema
 from mlinfra.model.state import State
 from mlinfra.model.values import (
     EMPTY,
@@ -258,7 +257,7 @@ class _Walk:
                 )
             change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
         else:
-            holder = self._replaced_holder(prior, kind.schema)
+            holder = self._replaced_holder(prior)
             reason = BY_REQUEST if address in self.replaced and prior else ""
             if holder is not None and not reason:
                 reason = f"{holder.address}, in which it lies, is replaced"
@@ -300,9 +299,13 @@ class _Walk:
                     )
                 )
 
-    def _replaced_holder(self, prior: ResourceState | None, schema: Schema) -> Change | None:
+    def _replaced_holder(self, prior: ResourceState | None) -> Change | None:
         """The replacement of what it lies in: it is replaced too then, though nothing of it changed."""
-        return next((c for h, c in self.holders_replaced if prior is not None and lies_in(prior, schema, h)), None)
+        if prior is None:
+            return None
+        schema_of = self.connections.registry.schema
+        around = ((h, c) for h, c in self.holders_replaced if h.address in prior.dependencies)
+        return next((c for h, c in around if lies_in(prior, h, schema_of, moves_over=c.create_first)), None)
 
     def _needs(self, address: str) -> tuple[str, ...]:
         return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])
@@ -368,10 +371,10 @@ def _holders(changes: Sequence[Change], state: State, connections: Connections) 
         r = state.get(change.address)
         if r is None or change.action not in (Action.DELETE, Action.REPLACE):
             continue
-        schema = connections.registry.type(r.type).schema
-        if schema.inside:
+        schema_of = connections.registry.schema
+        if schema_of(r.type).inside:
             around = [holder for need in r.dependencies if (holder := state.get(need)) is not None]
-            found[change.address] = [holder.address for holder in around if lies_in(r, schema, holder)]
+            found[change.address] = [holder.address for holder in around if lies_in(r, holder, schema_of)]
     return found
 
 

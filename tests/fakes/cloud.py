@@ -212,6 +212,18 @@ class InnerType(ThingType):
         return {**plain(desired.attributes), "status": "running"}
 
 
+class PointerType(InnerType):
+    """``fake.pointer``: lies in the same thing as the ``target`` that it points at, and can be pointed at another."""
+
+    schema = Schema(
+        attributes={**InnerType.schema.attributes, "target": Attribute(type="string", required=True)},
+        predict=InnerType.schema.predict,
+        inside=("home", "target"),
+        follows=("target",),
+    )
+    type_name = "fake.pointer"
+
+
 class MachineType(ThingType):
     """``fake.machine``: ``count`` machines of the size that its ``plan`` (the name of a ``fake.thing``) has as its value; one of
     size ``secret`` costs nobody knows what."""
@@ -259,6 +271,7 @@ class FakeProvider:
             "fake.config": ImmutableType(),
             "fake.listed": ListedType(),
             "fake.inner": InnerType(),
+            "fake.pointer": PointerType(),
             "fake.machine": MachineType(),
         }
 
