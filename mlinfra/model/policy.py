@@ -41,3 +41,15 @@ class Verdict:
     def refuses(self) -> bool:
         """Whether the plan may not be applied because of it."""
         return self.effect is Effect.DENY and not self.reason
+
+
+BUDGET = "budget"
+"""The name under which the budget is a policy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """``monthly``: US dollars that a month of everything may cost."""
+
+    monthly: float
+    span: Span | None = field(default=None, compare=False)
