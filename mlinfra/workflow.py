@@ -100,6 +100,15 @@ def apply(
     return asyncio.run(_apply(o, planned, registry or Registry(), sink, stop or NewStop()))
 
 
+def bearing(planned: Planned, o: Options) -> Planned:
+    """The plan with the overrides that are given now, for policies that it was refused by."""
+    from mlinfra.plan.policies import overridden
+
+    if not o.overrides:
+        return planned
+    return replace(planned, plan=replace(planned.plan, verdicts=overridden(planned.plan.verdicts, o.overrides)))
+
+
 def refresh(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> Applied:
     """Record the world as it is."""
     o = replace(o, mode="refresh_only")
@@ -137,6 +146,7 @@ async def plan_from(
 ) -> Planned:
     """The plan for a spec that holds together. ``operation`` is what history will call it; ``imports`` adds to the spec's."""
     from mlinfra.plan.planner import make_plan
+    from mlinfra.plan.policies import Rules, judge
     from mlinfra.state.recovery import Recovery, recover
 
     where = location(o, valid.resolved)
@@ -159,6 +169,9 @@ async def plan_from(
         request = _request(o, valid, imports or {}, recovery)
         request = replace(request, secrets=secrets, warnings=(*request.warnings, *warnings))
         made = await make_plan(request, ledger.freeze(), connected, sealer, sink)
+        tags = {name: c.tags for name, c in valid.stack.components.items() if c.tags}
+        rules = Rules(policies=valid.resolved.policies, budget=valid.resolved.budget, overrides=o.overrides, tags=tags)
+        made = replace(made, plan=replace(made.plan, verdicts=judge(made.plan, rules)))
     finally:
         await connected.close()
     return Planned(
@@ -254,9 +267,12 @@ def _request(o: Options, valid: Validated, imports: Mapping[str, str], recovery:
 
 async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, stop: Stop) -> Applied:
     from mlinfra.apply.executor import execute
+    from mlinfra.plan.policies import refuse
     from mlinfra.plan.stale import check_fresh, concerned
     from mlinfra.state.recovery import recover, refuse_blocked
 
+    planned = bearing(planned, o)
+    refuse(planned.plan)
     resolved = _resolved_again(o, planned)
     where = location(o, resolved)
     if planned.plan.is_empty and not planned.plan.has_notes and not where.read().intents:
@@ -306,6 +322,7 @@ def _remember(where: Location, planned: Planned, state: State, summary: ApplyFin
         files={} if destroyed else planned.files,
         variables=planned.variables,
         digests=to_rows(planned.digests),
+        overrides=tuple(dict.fromkeys((v.policy, v.reason) for v in planned.plan.verdicts if v.reason)),
     )
     append_history(where, entry)
 

@@ -53,7 +53,8 @@ class Options:
     """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment.
 
     ``lock_timeout`` in seconds; None: until it is known whether the lock's holder lives. ``waits``: the plan will be applied at
-    once, so that it is worth waiting to see whether a holder that left something open lives."""
+    once, so that it is worth waiting to see whether a holder that left something open lives. ``overrides``: policy → why its refusal
+    is borne this time."""
 
     directory: Path
     environment: str = ""
@@ -69,6 +70,7 @@ class Options:
     lock_timeout: float | None = None
     waits: bool = False
     allow_data_loss: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def base(self) -> Path:

@@ -12,7 +12,8 @@ _RENAMED = {"auto-approve": "yes", "chdir": "-C"}
 _IGNORED = frozenset({"input", "compact-warnings"})
 _TAKES_VALUE = frozenset(
     {
-        "-C", "--env", "--var", "--var-file", "--target", "--exclude", "--out", "--replace", "--json-into", "--markdown", "--html", "--parallelism",
+        "-C", "--env", "--var", "--var-file", "--target", "--exclude", "--out", "--replace", "--json-into", "--markdown", "--html",
+        "--override-policy", "--parallelism",
         "--lock-timeout", "--format", "--write",
     }
 )  # fmt: skip

@@ -14,7 +14,7 @@ from mlinfra.cli.render_progress import progress
 from mlinfra.cli.render_state import outputs_text
 from mlinfra.cli.session import Session
 from mlinfra.cli.terminal import PLAIN
-from mlinfra.model.errors import PlanStale
+from mlinfra.model.errors import PlanStale, PolicyRefused
 from mlinfra.model.events import Event, Notice, Sink
 
 if TYPE_CHECKING:
@@ -99,6 +99,10 @@ def _notice(session: Session, message: str) -> None:
 def carry_out(session: Session, options: Options, planned: Planned, *, yes: bool, verb: str = "apply") -> int:
     """Show, ask, apply, report; the exit code. PlanStale when the state has moved since."""
     show_plan(session, planned)
+    if planned.plan.refused:
+        if not session.json:
+            session.terminal.note("\nRefused by policy: nothing was changed.")
+        return PolicyRefused.exit_code
     question = {
         "destroy": "Do you really want to destroy all of this? There is no undo.",
         "refresh": "Do you want to record this as the new state?",

@@ -23,6 +23,7 @@ from mlinfra.cli.render_values import (
 from mlinfra.cli.terminal import PLAIN, Style, harmless
 from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift, Risk, RiskLevel
 from mlinfra.model.plan import OutputChange, Plan
+from mlinfra.model.policy import as_diagnostic
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import EMPTY, UNKNOWN, Map, Secret, SecretDigest, Value, path_text
 
@@ -78,6 +79,8 @@ def plan_text(
         parts.extend("\n".join(group) for group in _groups(shown, view))
     if plan.output_changes:
         parts.append(_outputs_section(plan.output_changes, view))
+    if plan.verdicts:
+        parts.append(diagnostics_text([as_diagnostic(v) for v in plan.verdicts], view.sources, style=style, width=width))
     if plan.warnings:
         parts.append(diagnostics_text(plan.warnings, view.sources, style=style, width=width))
     total = None if plan.is_empty else plan.cost()

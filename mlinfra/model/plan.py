@@ -111,6 +111,11 @@ class Plan:
         return not self.steps and not self.output_changes and not self.moves
 
     @property
+    def refused(self) -> bool:
+        """Whether a policy forbids to apply it."""
+        return any(v.refuses for v in self.verdicts)
+
+    @property
     def has_notes(self) -> bool:
         """Apply has something to write into the state though nothing changes in the world."""
         return bool(self.records or self.gone)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mlinfra.model.diagnostic import Span
+from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 
 
 class Effect(StrEnum):
@@ -53,3 +53,19 @@ class Budget:
 
     monthly: float
     span: Span | None = field(default=None, compare=False)
+
+
+def as_diagnostic(verdict: Verdict) -> Diagnostic:
+    """A verdict as a problem, at the policy's place."""
+    about = f"{verdict.address}: " if verdict.address else ""
+    refused = verdict.refuses
+    hint = f'change the spec, or: --override-policy {verdict.policy}="why this once"' if refused else ""
+    return Diagnostic(
+        code="policy.refused" if refused else "policy.overridden" if verdict.reason else "policy.warning",
+        severity=Severity.ERROR if refused else Severity.WARNING,
+        message=f"policy {verdict.policy}: {about}{verdict.message}"
+        + (f". Overridden: {verdict.reason}" if verdict.reason else ""),
+        hint=hint,
+        address=verdict.address,
+        span=verdict.span,
+    )

@@ -39,7 +39,7 @@ def command(
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
         options = session.options(waits=True, **engine)
         begin(session)
-        return carry_out(session, options, upkeep.load_plan(options, planfile), yes=True)
+        return carry_out(session, options, workflow.bearing(upkeep.load_plan(options, planfile), options), yes=True)
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
     options = session.options(mode=mode, refresh=not no_refresh, waits=True, **engine)

@@ -10,6 +10,7 @@ import click
 from mlinfra.cli.carry_out import make_plan, show_plan
 from mlinfra.cli.formats.write import report_options, write_reports
 from mlinfra.cli.session import Session, common, engine_options
+from mlinfra.model.errors import PolicyRefused
 
 Mode = Literal["normal", "destroy", "refresh_only"]
 
@@ -38,7 +39,8 @@ def command(
 ) -> int:
     """Show what apply would change, attribute by attribute, and what it puts at risk. Changes nothing.
 
-    Exit codes: 0 done, 1 error, 2 there are changes (only with --detailed-exitcode).
+    Exit codes: 0 done, 1 error, 2 there are changes (only with --detailed-exitcode),
+    3 a policy refuses them.
     """
     from mlinfra import upkeep, workflow
 
@@ -51,7 +53,11 @@ def command(
     write_reports(planned, json_into=json_into, markdown=markdown, html=html)
     if out is not None:
         upkeep.save_plan(options, planned, out)
-        if not session.json:
+        if planned.plan.refused and not session.json:
+            session.line(f"\nSaved the plan to {out}. It cannot be applied while a policy refuses it.")
+        elif not session.json:
             session.line(f"\nSaved the plan to {out}. To perform exactly these actions: mlinfra apply {out}")
+    if planned.plan.refused:
+        return PolicyRefused.exit_code
     changed = not planned.plan.is_empty or (refresh_only and bool(planned.plan.drift))
     return 2 if detailed_exitcode and changed else 0

@@ -79,7 +79,7 @@ def _t(text: object) -> str:
 
 
 def _state(plan: Plan) -> str:
-    if any(v.refuses for v in plan.verdicts):
+    if plan.refused:
         return '<span class="pill no">refused by policy</span>'
     worst = min((c.risk.level for c in plan.changes), key=RISKS.index, default=RiskLevel.SAFE)
     if plan.is_empty:

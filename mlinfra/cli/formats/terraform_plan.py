@@ -58,7 +58,6 @@ def terraform_plan(plan: Plan, context: Context | None = None, names: Names | No
     outputs = {**recorded_outputs, **{c.name: c.after for c in plan.output_changes}}
     hidden = {*plan.sensitive_outputs, *(c.name for c in plan.output_changes if c.sensitive)}
     hidden |= set(context.state.sensitive_outputs) if context.state is not None else set()
-    refused = any(v.refuses for v in plan.verdicts)
     return {
         "format_version": FORMAT_VERSION,
         "terraform_version": TERRAFORM_VERSION,
@@ -80,9 +79,9 @@ def terraform_plan(plan: Plan, context: Context | None = None, names: Names | No
         },
         **configuration(plan, context.resources or plan.resources, names),
         "checks": [_check(name, [v for v in plan.verdicts if v.policy == name]) for name in _policies(plan)],
-        "applyable": not (plan.is_empty or refused),
+        "applyable": not (plan.is_empty or plan.refused),
         "complete": not plan.blocked,
-        "errored": refused,
+        "errored": plan.refused,
         "mlinfra": _own(plan),
     }
 
