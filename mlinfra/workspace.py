@@ -54,7 +54,7 @@ class Options:
 
     ``lock_timeout`` in seconds; None: until it is known whether the lock's holder lives. ``waits``: the plan will be applied at
     once, so that it is worth waiting to see whether a holder that left something open lives. ``overrides``: policy → why its refusal
-    is borne this time."""
+    is borne this time. ``state_base``: the folder that a local state is relative to, where it is not the spec's."""
 
     directory: Path
     environment: str = ""
@@ -71,6 +71,7 @@ class Options:
     waits: bool = False
     allow_data_loss: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
+    state_base: Path | None = None
 
     @property
     def base(self) -> Path:
@@ -143,9 +144,10 @@ def location(o: Options, resolved: Resolved) -> Location:
     problems = _state_problems(resolved)
     if problems:
         raise SpecError(problems)
-    store = open_store(resolved.state, o.base, o.environ or None)
+    base = o.state_base or o.base
+    store = open_store(resolved.state, base, o.environ or None)
     settings = settings_of(resolved.state)
-    encryption = read_settings(resolved.state.get("encryption"), o.base)
+    encryption = read_settings(resolved.state.get("encryption"), base)
     prefix = f"{resolved.project}/{resolved.environment or 'default'}/"
     return Location(
         EncryptedStore(store, prefix, encryption),
