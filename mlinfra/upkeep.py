@@ -90,6 +90,7 @@ def _planned(content: PlanFile) -> Planned:
         files=content.files,
         variables=content.variables,
         secrets=content.secrets,
+        saved=content.digest,
     )
 
 

@@ -51,9 +51,11 @@ def _policy(shape: Shape, node: YamlMap, where: str) -> Policy | None:
     message = shape.text(node, "message", f"{where}.message") or ""
     rules = [key for key in ("deny", "warn") if node.get(key) is not None]
     if len(rules) != 1:
-        shape.problem(
-            "spec.missing_key", f"{where} needs 'deny' or 'warn', one of them", node.span, 'like deny: change.action == "delete"'
-        )
+        hint = 'like deny: change.action == "delete"'
+        if rules:
+            shape.problem("spec.bad_value", f"{where} takes either 'deny' or 'warn'", node.span, hint)
+        else:
+            shape.missing(where, "deny' or 'warn", node.span, hint)
         return None
     rule = shape.text(node, rules[0], f"{where}.{rules[0]}")
     if name is None or rule is None:

@@ -42,8 +42,8 @@ def write_reports(planned: Planned, *, json_into: Path | None, markdown: Path | 
         _write(html, plan_html(planned.plan))
 
 
-def plan_document(planned: Planned, *, indent: int | None = 2) -> str:
-    """The plan as Terraform's plan JSON."""
+def plan_document(planned: Planned) -> str:
+    """The plan as Terraform's plan JSON, on one line as ``terraform show -json`` gives it: terraform-compliance reads no other."""
     from mlinfra.cli.formats.terraform_plan import Context, terraform_plan
     from mlinfra.cli.render_json import dumps
 
@@ -53,7 +53,7 @@ def plan_document(planned: Planned, *, indent: int | None = 2) -> str:
         state=planned.state if stack is not None else None,
         variables=planned.variables,
     )
-    return dumps(terraform_plan(planned.plan, context), indent=indent) + "\n"
+    return dumps(terraform_plan(planned.plan, context), indent=None) + "\n"
 
 
 def _write(file: Path, text: str) -> None:

@@ -95,7 +95,7 @@ MISTAKES = {
     "deny: change.kind == ": ("deny: chang.kind == ", "there is no chang here", "mlinfra.yaml:9:"),
     "&& change.action": ("&& && change.action", "expression", "mlinfra.yaml:9:"),
     "name: buckets_are_versioned": ("name: Buckets", "cannot name a policy", "mlinfra.yaml:8:"),
-    "    message: a bucket": ("    warn: 'true'\n    message: a bucket", "'deny' or 'warn', one of them", "mlinfra.yaml:8:"),
+    "    message: a bucket": ("    warn: 'true'\n    message: a bucket", "takes either 'deny' or 'warn'", "mlinfra.yaml:8:"),
     "shared/company.yaml": ("shared/nope.yaml", "there is no policy file shared/nope.yaml", "mlinfra.yaml:11:"),
     "1200 USD/year": ("a lot", "must be an amount a month", "mlinfra.yaml:4:"),
     "name: buckets_are": ("nam: buckets_are", "nam", "mlinfra.yaml:8:"),
