@@ -11,6 +11,11 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanStale
 from mlinfra.model.plan import Plan
 
+_DONE = {
+    Action.CREATE: "created", Action.UPDATE: "changed", Action.REPLACE: "replaced", Action.DELETE: "destroyed", Action.READ: "read",
+    Action.IMPORT: "imported", Action.FORGET: "forgotten",
+}  # fmt: skip
+
 
 def remaining(approved: Plan, fresh: Plan, moved: Mapping[str, str]) -> Plan:
     """``fresh`` (made now, of what the approved plan was made of), when every change in it is one that was approved and is not
@@ -22,7 +27,9 @@ def remaining(approved: Plan, fresh: Plan, moved: Mapping[str, str]) -> Plan:
             continue
         before = wanted.get((change.address, change.deposed)) or wanted.get((change.address, ""))
         if before is None or not _is_left_of(change, before):
-            problems.append(f"{change.address} would now be {change.action.value}d, which was not approved".replace("eed", "ed"))
+            problems.append(
+                f"{change.address} would now be {_DONE.get(change.action, change.action.value)}, which was not approved"
+            )
         elif change.address in moved and change.action is before.action is Action.UPDATE:
             problems.append(f"{change.address} {moved[change.address]}")
     if problems:
