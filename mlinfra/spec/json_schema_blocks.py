@@ -88,7 +88,7 @@ COMMON: Schema = {
 _VARIABLE = _closed(
     "a value that is given from outside",
     {
-        "type": {"enum": list(VARIABLE_TYPES), "default": "any"},
+        "type": {"enum": list(VARIABLE_TYPES), "default": "any", "description": "what it takes"},
         "default": {"description": "without one the variable must be given"},
         "description": _text("what it is for"),
         "sensitive": _flag("never shown, never written to the state"),
@@ -105,7 +105,10 @@ _PROVIDERS = _by_name(
 _STATE: Schema = {
     "description": "where the state is kept",
     "type": "object",
-    "properties": {"store": {**_text("local by default"), "default": "local"}, "encryption": {"type": "object"}},
+    "properties": {
+        "store": {**_text("local by default"), "default": "local"},
+        "encryption": {"type": "object", "description": "keep secrets readable, encrypted: {key: env:NAME} (docs/secrets.md)"},
+    },
 }
 _ENVIRONMENT = _closed(
     "what differs in this environment",
