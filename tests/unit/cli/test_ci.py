@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from itertools import product
@@ -51,7 +52,7 @@ def test_our_action_and_our_pre_commit_hooks_pass_theirs() -> None:
 @pytest.mark.parametrize(("host", "cloud"), list(product(sorted(PIPELINES), CLOUDS)))
 def test_every_template_is_filled_and_signs_in_to_its_cloud_only(host: str, cloud: str) -> None:
     (text,) = render(host, Pipeline(folder="ml", environment="prod", cloud=cloud, branch="trunk")).values()
-    assert "@" not in text.replace("@v", "").replace("body@", "").replace("$field@", ""), text
+    assert re.search(r"@[A-Z]+@", text) is None, text
     assert "#<" not in text and "//<" not in text and "//>" not in text
     assert "-C ml --env prod" in text and "trunk" in text and f"mlinfra-iac[{cloud or 'all'}]" in text
     marks = {
