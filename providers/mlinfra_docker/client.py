@@ -52,6 +52,7 @@ class DockerClient:
         self.helpers_lock = threading.Lock()
         self._api: Any = None
         self._shared = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
 
     # connection
 
@@ -129,6 +130,11 @@ class DockerClient:
     def image(self, part: str) -> str:
         """The image of a part: a key of :data:`mlinfra_docker.settings.IMAGES`."""
         return image(self.config.model_dump(), part)
+
+    def lock(self, name: str) -> threading.RLock:
+        """A lock of this process for what goes by this name."""
+        with self._shared:
+            return self._locks.setdefault(name, threading.RLock())
 
     # calls of the Engine API
 
@@ -217,9 +223,13 @@ class DockerClient:
         """Run a command inside a running container: exit code, what it wrote to stdout, and to stderr."""
         with self.mapped():
             made = self._api.exec_create(container, command, environment=dict(environment or {}))
-            out, err = self._api.exec_start(made["Id"], demux=True)
+            # Not the SDK's exec_start: it asks for an upgraded connection, and loses what came in one piece with its headers.
+            url = self._url(f"/exec/{made['Id']}/start")
+            response = self._api.post(url, json={"Detach": False, "Tty": False}, stream=True, timeout=_LONG)
+            self._api._raise_for_status(response)
+            out, err = _demultiplexed(response.raw.read())
             code = self._api.exec_inspect(made["Id"])["ExitCode"]
-            return int(code or 0), out or b"", err or b""
+            return int(code or 0), out, err
 
     def wait(self, container: str) -> None:
         """Block until a container does not run."""
@@ -284,6 +294,19 @@ class DockerClient:
         ours = labels.filters(project=self.project, env=self.environment)
         if not self.get("/containers/json", all="true", filters=ours):
             self.delete(f"/networks/{self.network}")
+
+
+def _demultiplexed(stream: bytes) -> tuple[bytes, bytes]:
+    """Stdout and stderr of an attached stream: frames of a header (stream, three zeros, length) and content.
+
+    Source: Engine API, "Attach to a container", stream format."""
+    parts: dict[int, list[bytes]] = {1: [], 2: []}
+    position = 0
+    while position + 8 <= len(stream):
+        length = int.from_bytes(stream[position + 4 : position + 8], "big")
+        parts.setdefault(stream[position], []).append(stream[position + 8 : position + 8 + length])
+        position += 8 + length
+    return b"".join(parts[1]), b"".join(parts[2])
 
 
 def _text(value: Any) -> str:

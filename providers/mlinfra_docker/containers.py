@@ -167,6 +167,7 @@ async def wait_ready(client: DockerClient, id: str, *, within: float) -> Inspect
         seen: Inspect = await client.run(client.get, f"/containers/{id}/json")
         state, name = seen["State"], seen["Name"].lstrip("/")
         health = (state.get("Health") or {}).get("Status", "none")
+        pause = _POLL
         if state["Status"] in ("exited", "dead") or (state["Status"] == "restarting" and state.get("ExitCode")):
             raise await client.run(_ended, client, seen)
         if state["Status"] == "running" and (health == "healthy" or (health == "none" and time.monotonic() - began >= _GRACE)):
@@ -179,10 +180,12 @@ async def wait_ready(client: DockerClient, id: str, *, within: float) -> Inspect
             if said != health:
                 said = health
                 say(f"waiting until {name} is healthy")
+            asked = time.monotonic()
             if await _answers(client, seen):
                 return seen
+            pause = max(_POLL, time.monotonic() - asked)  # asking must not take the time that the start needs
         async with waiting():
-            await asyncio.sleep(_POLL if health != "none" else _POLL / 2)
+            await asyncio.sleep(pause)
 
 
 async def _answers(client: DockerClient, seen: Inspect) -> bool:

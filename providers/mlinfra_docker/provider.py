@@ -21,14 +21,22 @@ class DockerProvider:
             "docker.container": f"{_HERE}.resources.container:Container()",
             "docker.milvus": f"{_HERE}.resources.service:Milvus()",
             "docker.mlflow": f"{_HERE}.resources.service:Mlflow()",
+            "docker.model": f"{_HERE}.resources.models:RegisteredModel()",
+            "docker.model_version": f"{_HERE}.resources.models:ModelVersion()",
+            "docker.model_aliases": f"{_HERE}.resources.models:ModelAliases()",
             "docker.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "docker.job": f"{_HERE}.resources.job:Job()",
+            "docker.pipeline": f"{_HERE}.resources.pipeline:Pipeline()",
+            "docker.hardware": f"{_HERE}.resources.hardware:Hardware()",
+            "docker.ray": f"{_HERE}.resources.ray:RayCluster()",
+            "docker.endpoint": f"{_HERE}.resources.endpoint:Endpoint()",
         }
     )
     lowerings: Mapping[str, Lowering] = Lazy(
         {
             kind: f"{_HERE}.lowering.{kind}:lower"
             for kind in (
-                "bucket", "dataset", "vector_database",
+                "bucket", "dataset", "vector_database", "model_registry", "model", "training_job", "training_cluster", "data_pipeline", "endpoint",
             )
         }
     )  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mlinfra.provider.failures import Failure, Invalid
+from mlinfra.provider.failures import Failure, Invalid, Transient
 from mlinfra.provider.files import SelectedFile
 from mlinfra_docker.volumes import MOUNTED, Helper
 
@@ -36,7 +36,9 @@ def short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:SHORT]
 
 
-def keep_files(helper: Helper, volume: str, parent: str, selected: list[SelectedFile], planned: str, *, what: str) -> Stored:
+def keep_files(
+    helper: Helper, volume: str, parent: str, selected: list[SelectedFile], planned: str | None, *, what: str
+) -> Stored:
     """Copy local files into ``parent`` (a path inside the volume). Invalid when their digest is not the ``planned`` one of ``what``:
     they changed since the plan."""
     root = f"{MOUNTED}/{volume}/{parent}"
@@ -74,12 +76,14 @@ def check(helper: Helper, volume: str, parent: str, digest: str) -> Stored | Non
     """What the folder of ``digest`` holds now: equal in digest when intact; None when there is no such folder."""
     root, name = f"{MOUNTED}/{volume}/{parent}", short(digest)
     script = (
-        _LOOK + '[ -d "$1/$2" ] || exit 0; head -n 1 "$1/$2.list" 2>/dev/null || echo "{}"; '
+        _LOOK + '[ -d "$1/$2" ] || { echo absent; exit 0; }; head -n 1 "$1/$2.list" 2>/dev/null || echo "{}"; '
         'look "$1/$2" > /tmp/look.$$; tail -n +2 "$1/$2.list" 2>/dev/null | cmp -s - /tmp/look.$$ && echo same || echo other; rm -f /tmp/look.$$'
     )
     answer = helper.run(script, root, name).splitlines()
-    if not answer:
+    if answer == ["absent"]:
         return None
+    if len(answer) < 2:
+        raise Transient(f"the engine lost the answer of a step inside the volume {volume}")
     head = _head(answer[0])
     if answer[-1] == "same" and head is not None and head.digest == digest:
         return head

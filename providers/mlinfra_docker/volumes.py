@@ -72,7 +72,7 @@ class Helper:
             "StdinOnce": True,
             "AttachStdin": True,
             "Healthcheck": {"Test": ["NONE"]},
-            "Labels": {**client.shared_labels(), labels.HELPER: _me()},
+            "Labels": helper_labels(client),
             "HostConfig": {"AutoRemove": True, "NetworkMode": "none", "Mounts": mounts},
         }
         self.id = str(client.post("/containers/create", body)["Id"])
@@ -168,10 +168,16 @@ class _Slot:
         self.helper: Helper | None = None
 
 
+def helper_labels(client: DockerClient) -> dict[str, str]:
+    """The labels of a container that lives for one task of this process: whoever finds it later knows whether we still are."""
+    return {**client.shared_labels(), labels.HELPER: _me()}
+
+
 def sweep(client: DockerClient) -> None:
-    """Remove helpers of this stack that never started and whose process is no more."""
+    """Remove containers of this stack that lived for one task, do not run, and whose process is no more."""
     ours = labels.filters(project=client.project, env=client.environment)
-    listed = client.get("/containers/json", all="true", filters={"label": [*ours["label"], labels.HELPER], "status": ["created"]})
+    idle = ["created", "exited", "dead"]
+    listed = client.get("/containers/json", all="true", filters={"label": [*ours["label"], labels.HELPER], "status": idle})
     for item in listed:
         if _left_behind(item["Labels"].get(labels.HELPER, ""), item["Created"]):
             containers.remove_quietly(client, item["Id"])

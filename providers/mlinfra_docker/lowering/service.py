@@ -35,7 +35,7 @@ def service(
         type,
         {
             "Name": named(context),
-            "Volume": named(context, "data"),
+            "Volume": f"{named(context)}-data",
             "Target": target,
             "Port": f"{port}/tcp",
             "Image": image or _image(context.settings, part),

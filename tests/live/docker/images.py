@@ -120,6 +120,24 @@ MILVUS = Recipe(
 """In place of ``milvusdb/milvus``: the real server 2.3.5, out of its PyPI wheel."""
 
 
+def _full_mlflow(root: Path) -> None:
+    """The server and its web page, without what they do not need: half of the full package's requirements."""
+    _install(("mlflow==3.17.2",), root / _SITE, dependencies=False)
+
+
+MLFLOW = Recipe(
+    name="mlflow",
+    base=BASE,
+    wheels=(
+        "mlflow-skinny==3.17.2", "sqlalchemy", "alembic", "sqlparse", "Flask", "flask-cors", "graphene", "gunicorn", "huey", "pandas",
+        "uvicorn", "aiohttp", "cryptography",
+    ),
+    files={"usr/local/bin/mlflow": "#!/usr/bin/python3\nfrom mlflow.cli import cli\n\ncli()\n"},
+    extra=_full_mlflow,
+)  # fmt: skip
+"""In place of ``ghcr.io/mlflow/mlflow``."""
+
+
 def ensure(api: Any, recipe: Recipe) -> str:
     """The tag of the recipe's image, made on the engine unless it is there."""
     with _locked(recipe.name):
@@ -195,7 +213,7 @@ def _finish_base(root: Path) -> None:
 def _install(requirements: Sequence[str], target: Path, *, dependencies: bool = True) -> None:
     target.mkdir(parents=True, exist_ok=True)
     command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target", str(target),
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target", str(target),
         "--constraint", str(ROOT / "constraints.txt"), "--python-version", "3.11", "--only-binary", ":all:", *requirements,
         *(() if dependencies else ("--no-deps",)),
     ]  # fmt: skip
