@@ -38,7 +38,7 @@ def change(action: Action = Action.REPLACE, address: str = "raw", type: str = "l
 def test_the_pull_request_is_a_valid_plan_without_its_secret() -> None:
     data = document(pull_request())
     assert SECRET not in dumps(data)
-    assert data["resource_drift"][0]["change"]["before"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert data["resource_drift"][0]["change"]["before"]["versioning"] == [{"enabled": True, "mfa_delete": False}]
     assert data["checks"][1]["instances"][0]["problems"] == [{"message": "tickets: data is not destroyed by a pull request"}]
     assert data["mlinfra"]["policies"][1]["overridden"].startswith("CHG-4711") and not data["errored"]
 
