@@ -52,8 +52,9 @@ class Options:
     """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment.
 
     ``lock_timeout`` in seconds; None: until it is known whether the lock's holder lives. ``waits``: the plan will be applied at
-    once, so that it is worth waiting to see whether a holder that left something open lives. ``offline``: nobody is asked for the outputs
-    of other stacks, and what uses them is not looked at."""
+    once, so that it is worth waiting to see whether a holder that left something open lives. ``overrides``: policy → why its refusal
+    is borne this time. ``state_base``: the folder that a local state is relative to, where it is not the spec's. ``offline``: nobody is
+    asked for the outputs of other stacks, and what uses them is not looked at."""
 
     directory: Path
     environment: str = ""
@@ -70,6 +71,8 @@ class Options:
     waits: bool = False
     allow_data_loss: bool = False
     offline: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    state_base: Path | None = None
 
     @property
     def base(self) -> Path:
@@ -164,7 +167,7 @@ def location(o: Options, resolved: Resolved) -> Location:
     problems = _state_problems(resolved)
     if problems:
         raise SpecError(problems)
-    return place(resolved.state, resolved.project, resolved.environment, o.base, o.environ or None)
+    return place(resolved.state, resolved.project, resolved.environment, o.state_base or o.base, o.environ or None)
 
 
 def location_now(o: Options) -> Location:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mlinfra.graph.edges import closure, dependencies, ordered_or_refused, reverse, select
-from mlinfra.model.change import Action, Change
+from mlinfra.model.change import BY_REQUEST, LEFT_BEHIND, NOT_IN_SPEC, Action, Change
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
@@ -37,6 +37,7 @@ from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.moves import move
 from mlinfra.plan.prices import priced, recorded_world, standing, wanted_world
+from mlinfra.plan.readers import all_needs, veiled
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
 from mlinfra.plan.steps import make_steps, settle_create_first
@@ -116,6 +117,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     )  # fmt: skip
     back = {to: source for source, to in moves}
     changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
+    changes = [veiled(c, connections.registry.type(c.type).schema) for c in changes]
     steps = make_steps(changes, request.resources, edges, priors, _holders(changes, state, connections))
     touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
@@ -143,6 +145,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         moves=moves,
         warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
         blocked=tuple(request.blocked.values()),
+        needs=all_needs(edges, priors, request.mode),
         standing={} if request.mode == "refresh_only" else standing(priors.values(), spoken_of, before),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
@@ -257,7 +260,7 @@ class _Walk:
             change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
         else:
             holder = self._replaced_holder(prior)
-            reason = "asked for by --replace" if address in self.replaced and prior else ""
+            reason = BY_REQUEST if address in self.replaced and prior else ""
             if holder is not None and not reason:
                 reason = f"{holder.address}, in which it lies, is replaced"
             decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
@@ -355,7 +358,7 @@ class _Walk:
                 self.changes.append(_ending(r, Action.FORGET, _LOOKED_UP))
                 continue
             forgotten = not deposed and any(address == f or address.startswith((f + ".", f + "[")) for f in forget)
-            reason = "" if destroy else "left behind by a replacement" if deposed else "it is not in the spec any more"
+            reason = "" if destroy else LEFT_BEHIND if deposed else NOT_IN_SPEC
             self.changes.append(_ending(r, Action.FORGET if forgotten else Action.DELETE, reason))
 
     def output_changes(self) -> tuple[OutputChange, ...]:

@@ -7,7 +7,7 @@ expressions that have become complete. Plain references never reach CEL.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -123,6 +123,19 @@ def evaluate(expression: Expr) -> Value:
 def evaluate_rule(text: str, names: Mapping[str, Value]) -> Value:
     """The value of the bare expression ``text`` (no ``${}``) over ``names``."""
     return _value(code(text), {(name,): value for name, value in names.items()}, text)
+
+
+def check_rule(text: str, names: Collection[str]) -> None:
+    """Compile the bare expression ``text``, which may read ``names``. ExpressionError with the place of the first fault."""
+    part = code(text)
+    for chain in part.chains:
+        if chain.names[0] not in names:
+            allowed = ", ".join(sorted(names))
+            raise ExpressionError(
+                f"there is no {chain.names[0]} here", source=text, offset=chain.start, hint=f"a rule sees {allowed}"
+            )
+    if part.plain is None:
+        _compiled(part, text)
 
 
 def check(source: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.policy import Budget, Policy
 from mlinfra.model.values import EMPTY, Map
 from mlinfra.resolve.stacks import StackReader
 from mlinfra.spec.document import Spec
@@ -68,6 +69,8 @@ class Resolved:
     imports: tuple[Import, ...] = ()
     variables: Map = EMPTY
     sensitive: tuple[str, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    budget: Budget | None = None
     warnings: tuple[Diagnostic, ...] = ()
     spec_files: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -82,7 +82,7 @@ removed: [{from: c, destroy: false}, {from: d}]
 imports: [{to: raw, id: 5}]
 policies: [{name: p, deny: "true", message: no}]
 stacks: {net: {store: s3, project: net}}
-budget: {monthly: 100}
+budget: {prod: 100 USD/month}
 """
 
 
@@ -119,9 +119,9 @@ def test_every_block_is_read(tmp_path: Path) -> None:
     assert [(m.source, m.to) for m in spec.moved] == [("a", "b")]
     assert [(r.source, r.destroy) for r in spec.removed] == [("c", False), ("d", True)]
     assert [(i.to, i.id) for i in spec.imports] == [("raw", "5")]
-    assert spec.policies == [{"name": "p", "deny": "true", "message": "no"}]
+    assert [(b.policy.name, b.policy.rule, b.policy.message) for b in spec.policies if b.policy] == [("p", "true", "no")]
     assert spec.stacks == {"net": {"store": "s3", "project": "net"}}
-    assert spec.budget == {"monthly": 100}
+    assert {name: b.monthly for name, b in spec.budget.items()} == {"prod": 100}
 
 
 def test_a_resource_has_its_common_keys_and_its_properties_apart(tmp_path: Path) -> None:
