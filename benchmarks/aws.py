@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 from benchmarks import aws_stack
 from benchmarks.measuring import ENVIRONMENT, MLINFRA, Figures, measure, progress
@@ -61,7 +62,7 @@ class Side:
 
 
 class Ours(Side):
-    WORDS = {
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {
         "plan": ("plan",),
         "apply": ("apply", "--yes"),
         "no-op plan": ("plan",),

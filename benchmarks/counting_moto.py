@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 Start = Callable[..., Any]
@@ -47,6 +48,7 @@ class KeepsConnections(WSGIRequestHandler):
 
 
 def main() -> None:
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS's own policies are there, as in every account
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = Counted(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=KeepsConnections)

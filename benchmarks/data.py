@@ -90,7 +90,7 @@ class Work:
         self, name: str, ours: Callable[[], Figures], theirs: Callable[[], Figures] | None, runs: int = 1, why: str = ""
     ) -> Row:
         progress(f"{self.count:,} data, {self.shape.name}: {name}")
-        work = [ours, *([theirs] if theirs is not None and self.peer else [])]
+        work = [ours, *([theirs] if theirs is not None else [])]
         found = in_turn(runs, *work)
         return Row(
             work=f"{self.count:,} {self.shape.name}: {name}", ours=found[0], theirs=found[1] if found[1:] else None, why=why
@@ -98,21 +98,28 @@ class Work:
 
     def all(self) -> dict[str, Row]:
         """The life of a stack, in order."""
-        peer, known = self.peer, "" if self.applies or not self.peer else "Terraform not tried: it rewrites its state after each"
-        applies = peer if self.applies else None
+        peer = self.peer
+        why = "" if self.applies or not peer else "Terraform not tried: it rewrites its state after each"
+        theirs: dict[str, Callable[[], Figures]] = {}
+        if peer:
+            theirs = {"validate": peer.validate, "plan": peer.plan, "no-op plan": peer.plan, "change": peer.apply}
+            if self.applies:
+                theirs |= {"apply": peer.apply, "destroy": peer.destroy}
+        validate, plan = partial(self.mlinfra, "validate"), partial(self.mlinfra, "plan")
+        apply, destroy = partial(self.mlinfra, "apply", "--yes"), partial(self.mlinfra, "destroy", "--yes")
         found = {
-            "validate": self.row("validate", partial(self.mlinfra, "validate"), peer and peer.validate, self.runs),
-            "plan": self.row("plan", partial(self.mlinfra, "plan"), peer and peer.plan, self.runs),
-            "apply": self.row("apply", partial(self.mlinfra, "apply", "--yes"), applies and applies.apply, why=known),
+            "validate": self.row("validate", validate, theirs.get("validate"), self.runs),
+            "plan": self.row("plan", plan, theirs.get("plan"), self.runs),
+            "apply": self.row("apply", apply, theirs.get("apply"), why=why),
         }
         if peer and not self.applies:
             write_state(peer.folder, *self.shape.values(self.count))
-        found["no-op plan"] = self.row("no-op plan", partial(self.mlinfra, "plan"), peer and peer.plan, self.runs)
+        found["no-op plan"] = self.row("no-op plan", plan, theirs.get("no-op plan"), self.runs)
         (self.ours / "mlinfra.yaml").write_text(self.shape.spec(self.count, "another"))
         if peer:
             (peer.folder / "main.tf").write_text(self.shape.terraform(self.count, "another"))
-        found["one change"] = self.row("apply of one changed value", partial(self.mlinfra, "apply", "--yes"), peer and peer.apply)
-        found["destroy"] = self.row("destroy", partial(self.mlinfra, "destroy", "--yes"), applies and applies.destroy, why=known)
+        found["one change"] = self.row("apply of one changed value", apply, theirs.get("change"))
+        found["destroy"] = self.row("destroy", destroy, theirs.get("destroy"), why=why)
         return found
 
 

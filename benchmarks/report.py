@@ -9,9 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mlinfra import __version__
-
 from benchmarks.measuring import Figures
+from mlinfra import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

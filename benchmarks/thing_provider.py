@@ -14,18 +14,21 @@ import json
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from pydantic import BaseModel
 
 from mlinfra import workflow
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map
-from mlinfra.provider.contract import ProviderContext
+from mlinfra.provider.contract import Lowering, ProviderContext, ResourceType
 from mlinfra.provider.failures import Throttled, Transient
 from mlinfra.provider.registry import Registry
 from mlinfra.workspace import Options
-from pydantic import BaseModel
 
 
 class Settings(BaseModel):
@@ -81,11 +84,14 @@ class Thing:
 
 class Bench:
     name = "bench"
-    config = Settings
-    types = {"bench.thing": Thing()}
-    lowerings: dict[str, Any] = {}
+    types: Mapping[str, ResourceType] = MappingProxyType({"bench.thing": Thing()})
+    lowerings: Mapping[str, Lowering] = MappingProxyType({})
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 256
+
+    @property
+    def config(self) -> type[Settings]:
+        return Settings
 
     async def connect(self, config: Settings, context: ProviderContext) -> Client:
         return Client(config.port)
