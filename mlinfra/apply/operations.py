@@ -102,7 +102,7 @@ class Operations:
         if opening:
             await self.session.append(*opening)
         desired = self._desired(resource, wanted)
-        succeeds = kind if isinstance(kind, Succeeds) and number in self._deposed and old is not None else None
+        succeeds = kind if number in self._deposed and old is not None and isinstance(kind, Succeeds) else None
 
         attempts = 0
 

@@ -38,7 +38,7 @@ def command(
 
     Exit codes: 0 done, 1 error, 2 there are changes (only with --detailed-exitcode).
     """
-    from mlinfra import upkeep, workflow
+    from mlinfra import workflow
 
     if destroy and refresh_only:
         raise click.UsageError("--destroy and --refresh-only exclude each other")
@@ -49,6 +49,8 @@ def command(
     if json_into is not None:
         json_into.write_text(dumps(plan_json(planned.plan)) + "\n", encoding="utf-8")
     if out is not None:
+        from mlinfra import upkeep
+
         upkeep.save_plan(options, planned, out)
         if not session.json:
             session.line(f"\nSaved the plan to {out}. To perform exactly these actions: mlinfra apply {out}")
