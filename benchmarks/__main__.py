@@ -2,8 +2,8 @@
 
     python -m benchmarks [--quick] [--only NAME[,NAME]] [--write FILE]
 
-Workloads: startup, data, creations, aws. ``--quick`` takes about three minutes: one run each, Terraform up to 1,000 resources, no AWS
-stacks times 50. In full it takes about an hour, most of which is Terraform's. What is not installed is left out, with a word why.
+Workloads: startup, data, creations, aws. ``--quick`` takes about three minutes: one run each, Terraform applies 200 resources, five AWS
+stacks. In full it takes about an hour, most of which is Terraform's. What is not installed is left out, with a word why.
 Terraform's AWS provider is looked for in the usual local plugin folders, and in ``TF_PLUGIN_MIRROR``.
 """
 

@@ -124,15 +124,18 @@ class Work:
 
 
 def run(folder: Path, *, quick: bool) -> Section:
-    """1,000 in every shape, 10,000 and (for us alone) 100,000 in chains."""
+    """1,000 in every shape, 10,000 and (for us alone) 100,000 in chains; quick: 200, and 1,000 that Terraform does not apply."""
     section = Section("`data` against `terraform_data`")
     found: dict[tuple[str, int], dict[str, Row]] = {}
-    plan = [(CHAINS, 1_000)] if quick else [(s, 1_000) for s in (INDEPENDENT, FOR_EACH, CHAINS)]
-    plan += [(CHAINS, 10_000)] if quick else [(CHAINS, 100), (FOR_EACH, 10_000), (CHAINS, 10_000), (CHAINS, 100_000)]
-    for shape, count in plan:
-        small = count <= 1_000
-        peer = count <= 10_000 and not (quick and not small)
-        work = Work(folder / f"{shape.name}-{count}", shape, count, 1 if quick or count > 10_000 else 3, 1_000, peer)
+    limit = 200 if quick else 1_000
+    if quick:
+        sizes = [(CHAINS, 200), (CHAINS, 1_000), (CHAINS, 10_000)]
+    else:
+        sizes = [(CHAINS, 100), *((shape, 1_000) for shape in (INDEPENDENT, FOR_EACH, CHAINS))]
+        sizes += [(FOR_EACH, 10_000), (CHAINS, 10_000), (CHAINS, 100_000)]
+    for shape, count in sizes:
+        peer = count <= (1_000 if quick else 10_000)
+        work = Work(folder / f"{shape.name}-{count}", shape, count, 1 if quick or count > 10_000 else 3, limit, peer)
         found[shape.name, count] = rows = work.all()
         section.rows += rows.values()
     section.goals += list(_goals(found))
