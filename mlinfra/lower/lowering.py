@@ -48,6 +48,7 @@ def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, st
         sensitive_outputs=run.sensitive(outputs),
         exports=run.exports.grouped(),
         components={c.name: c for c in resolved.components},
+        settings=run.settings(),
     )
 
 
@@ -175,6 +176,8 @@ class _Run:
                 self._validates[resource.type] = type_ if isinstance(type_, Validates) else None
             if component.native and len(lowered.resources) > 1:
                 resource = _without_sections(resource, component, lowered.resources, type_)
+            if component.tags and resource.existing is None and type_.schema.tagged is not None:
+                resource = dataclasses.replace(resource, attributes=type_.schema.tagged(resource.attributes, component.tags))
             self.problems.extend(check_resource(resource, component, type_.schema, self._validates[resource.type]))
             if needed is not None:
                 every = [a for d in resource.depends_on for a in needed.get(d, (d,))]
@@ -198,6 +201,10 @@ class _Run:
         if len(self.problems) == before:
             self._natives[component.name] = tuple(addresses)
             self.exports.found[component.name] = Map({**lowered.outputs, "kind": component.kind})
+
+    def settings(self) -> dict[str, Map]:
+        """The settings of every provider instance that was used."""
+        return {instance: settings for instance, settings in self._settings.items() if settings is not None}
 
     def _settings_of(self, instance: str, component: Component) -> Map:
         """The checked settings of a provider instance. Its problems are noted once."""

@@ -37,6 +37,7 @@ from mlinfra.plan.guard import refuse_protected
 from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.moves import move
+from mlinfra.plan.prices import priced, recorded_world, standing, wanted_world
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
 from mlinfra.plan.steps import make_steps, settle_create_first
@@ -53,6 +54,7 @@ class Request:
     ``uncertain``  addresses whose last operation never reported back: read even without refresh
     ``blocked``    addresses of which nobody can tell whether they exist, each with the problem; ``blocked_needs``: what they depend on
     ``secrets``    the secrets of ``secret("…")`` that were fetched; the others are taken as recorded
+    ``settings``   by provider instance: prices depend on them (the region)
     """
 
     resources: Mapping[str, Resource]
@@ -76,6 +78,7 @@ class Request:
     blocked_needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
     secrets: Mapping[SecretRef, Secret] = field(default_factory=dict)
+    settings: Mapping[str, Map] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,13 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
                 await walk.visit(_filled(request.resources[address], request.secrets))
         walk.delete_the_rest()
     priors = state.resources
-    changes = await assess(walk.changes, priors, connections, ask=request.refresh)
+    before, after = (
+        recorded_world(connections.registry, request.settings, state),
+        wanted_world(connections.registry, request.settings, request.resources, walk.values),
+    )
+    changes = priced(walk.changes, before, after)
+    spoken_of = {(c.address, c.deposed) for c in changes}
+    changes = await assess(changes, priors, connections, ask=request.refresh)
     changes = settle_create_first(changes, edges, lambda c: fits_beside(c, connections.registry.type(c.type).schema))
     refuse_protected(
         changes, priors, request.resources, environment=request.environment,
@@ -135,6 +144,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         moves=moves,
         warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
         blocked=tuple(request.blocked.values()),
+        standing={} if request.mode == "refresh_only" else standing(priors.values(), spoken_of, before),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
         serial=recorded.serial,
