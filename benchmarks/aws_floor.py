@@ -28,7 +28,7 @@ def main(url: str, stacks: int, threads: int) -> None:
             aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
-        for service in ("s3", "iam", "sagemaker", "ecr")
+        for service in ("s3", "iam", "sagemaker", "cloudwatch", "ecr")
     }
 
     def make(n: int) -> None:

@@ -1,5 +1,5 @@
 """One stack of thirteen AWS objects, as an ML team has them: a bucket with versioning, encryption and public access shut, an artifact in it, a
-role with a policy of its own and an attached one, a model, its endpoint, a registry and an image repository. Written three times: for us,
+role with a policy of its own and an attached one, a model, its endpoint, an alarm and an image repository. Written three times: for us,
 for Terraform, and as the bare calls that making them takes."""
 
 from __future__ import annotations
@@ -7,7 +7,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-OBJECTS = 13
+TYPES = frozenset(
+    f"aws.{name}"
+    for name in (
+        "s3_bucket", "s3_object", "iam_role", "sagemaker_model", "sagemaker_endpoint_config", "sagemaker_endpoint",
+        "cloudwatch_alarm", "ecr_repository",
+    )
+)  # fmt: skip
+"""Ours: a bucket's versioning and a role's policies are properties, not objects of their own."""
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -59,14 +66,23 @@ def _resources(n: int, artifact: str) -> str:
         InstanceType: {INSTANCE}
         InitialVariantWeight: 1.0
   endpoint{n}: {{kind: aws.sagemaker_endpoint, EndpointName: bench-{n}, EndpointConfigName: "${{config{n}.EndpointConfigName}}"}}
-  registry{n}: {{kind: aws.sagemaker_model_package_group, ModelPackageGroupName: bench-{n}}}
+  alarm{n}:
+    kind: aws.cloudwatch_alarm
+    AlarmName: bench-{n}
+    Namespace: AWS/SageMaker
+    MetricName: ModelLatency
+    Statistic: Average
+    ComparisonOperator: GreaterThanThreshold
+    Threshold: 100.0
+    Period: 60
+    EvaluationPeriods: 1
   images{n}: {{kind: aws.ecr_repository, RepositoryName: bench-{n}}}
 """
 
 
 def terraform(count: int, url: str, artifact: str = "weights") -> str:
     """The same for Terraform."""
-    services = "\n".join(f'    {service} = "{url}"' for service in ("s3", "iam", "sagemaker", "ecr", "sts"))
+    services = "\n".join(f'    {service} = "{url}"' for service in ("s3", "iam", "sagemaker", "cloudwatch", "ecr", "sts"))
     head = f"""
 terraform {{
   required_providers {{
@@ -156,8 +172,15 @@ resource "aws_sagemaker_endpoint" "s{n}" {{
   name                 = "bench-{n}"
   endpoint_config_name = aws_sagemaker_endpoint_configuration.c{n}.name
 }}
-resource "aws_sagemaker_model_package_group" "g{n}" {{
-  model_package_group_name = "bench-{n}"
+resource "aws_cloudwatch_metric_alarm" "g{n}" {{
+  alarm_name          = "bench-{n}"
+  namespace           = "AWS/SageMaker"
+  metric_name         = "ModelLatency"
+  statistic           = "Average"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 100
+  period              = 60
+  evaluation_periods  = 1
 }}
 resource "aws_ecr_repository" "o{n}" {{
   name = "bench-{n}"
@@ -171,6 +194,10 @@ def calls(n: int) -> list[tuple[str, str, dict[str, Any]]]:
     shut = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
     encrypted = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
     variant = {"VariantName": "main", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": INSTANCE}
+    alarm = {
+        "AlarmName": name, "Namespace": "AWS/SageMaker", "MetricName": "ModelLatency", "Statistic": "Average",
+        "ComparisonOperator": "GreaterThanThreshold", "Threshold": 100.0, "Period": 60, "EvaluationPeriods": 1,
+    }  # fmt: skip
     container = {"Image": IMAGE, "ModelDataUrl": f"s3://{name}/model.tar.gz"}
     return [
         ("s3", "create_bucket", {"Bucket": name}),
@@ -184,6 +211,6 @@ def calls(n: int) -> list[tuple[str, str, dict[str, Any]]]:
         ("sagemaker", "create_model", {"ModelName": name, "ExecutionRoleArn": role, "PrimaryContainer": container}),
         ("sagemaker", "create_endpoint_config", {"EndpointConfigName": name, "ProductionVariants": [variant]}),
         ("sagemaker", "create_endpoint", {"EndpointName": name, "EndpointConfigName": name}),
-        ("sagemaker", "create_model_package_group", {"ModelPackageGroupName": name}),
+        ("cloudwatch", "put_metric_alarm", alarm),
         ("ecr", "create_repository", {"repositoryName": name}),
     ]
