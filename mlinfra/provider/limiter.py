@@ -15,7 +15,7 @@ from contextvars import ContextVar
 
 from mlinfra.provider.pace import Pace
 
-START = 16
+START = 32
 _current: ContextVar[Limiter | None] = ContextVar("mlinfra_limiter", default=None)
 
 
