@@ -26,6 +26,15 @@ class AwsProvider:
             "aws.sagemaker_endpoint": f"{_HERE}.resources.sagemaker:ENDPOINT",
             "aws.sagemaker_model_package_group": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE_GROUP",
             "aws.sagemaker_model_package": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE",
+            "aws.sagemaker_pipeline": f"{_HERE}.resources.sagemaker_work:PIPELINE",
+            "aws.sagemaker_training_job": f"{_HERE}.resources.sagemaker_work:TRAINING_JOB",
+            "aws.sagemaker_notebook_instance": f"{_HERE}.resources.sagemaker_work:NOTEBOOK",
+            "aws.sagemaker_mlflow_tracking_server": f"{_HERE}.resources.sagemaker_work:TRACKING_SERVER",
+            "aws.sagemaker_cluster": f"{_HERE}.resources.sagemaker_work:CLUSTER",
+            "aws.ecr_repository": f"{_HERE}.resources.ecr:REPOSITORY",
+            "aws.dynamodb_table": f"{_HERE}.resources.dynamodb:TABLE",
+            "aws.cloudwatch_alarm": f"{_HERE}.resources.observability:ALARM",
+            "aws.eventbridge_rule": f"{_HERE}.resources.observability:RULE",
         }
     )
     lowerings: Mapping[str, Lowering] = Lazy({})
