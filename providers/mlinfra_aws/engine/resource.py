@@ -27,6 +27,8 @@ from mlinfra_aws.faults import RoleNotUsable
 Raw = Mapping[str, Any]
 """An object as an API tells it."""
 
+_SHORT = 5
+"""Pages of a list that is worth reading to find out whether names are taken."""
 _YOUNG = 120.0
 """Seconds after which a role that AWS cannot take on is no longer too new for it."""
 
@@ -529,25 +531,21 @@ class TableType:
     async def _refuse_taken(self, client: Aws, desired: Desired) -> None:
         """A create that would overwrite what is there is not sent where something is there."""
         id = self.id_of(client, desired.attributes)
-        if await client.batcher.ask(f"{self.table.type} taken", id, lambda ids: self._looked(client, ids)) is not None:
+        if await self.is_taken(client, id):
             raise AlreadyExists(
                 f"{self.table.service}: there is a {id} already, which this spec did not make",
                 import_id=id,
                 path=(self.table.name,) if self.table.name in desired.attributes else (),
             )
 
-    async def _looked(self, client: Aws, ids: frozenset[str]) -> Mapping[str, Raw]:
-        """Many objects: by one list call where there is one, else each."""
-        listing = self.table.listing
-        found: dict[str, Raw] = {}
-        left = set(ids)
-        if listing is not None and (len(ids) > 1 or listing.gives == "all"):
-            found, whole = await client.run(self._list, client, len(ids))
-            found = {k: v for k, v in found.items() if k in ids}
-            left = set() if whole else left - set(found)
-        looked = await asyncio.gather(*[client.run(self._look, client, id, client.insist) for id in left])
-        found.update({id: raw for id, raw in zip(left, looked, strict=True) if raw is not None})
-        return found
+    async def is_taken(self, client: Aws, id: str) -> bool:
+        """Whether there is an object of this id. A list that is read to its end serves all creates of the next minute; where it is too
+        long for that, the object itself is looked for."""
+        if self.table.listing is not None:
+            names = await client.run(client.names, self.table.type, lambda: self._list(client, _SHORT))
+            if names is not None:
+                return id in names
+        return await client.run(self._look, client, id, client.insist) is not None
 
     def _list(self, client: Aws, most: int) -> tuple[dict[str, Raw], bool]:
         """Items by id, of at most ``most`` pages; whether that is all of them."""

@@ -103,6 +103,8 @@ def build(table: Table, schema: Published, predict: Predict | None = None) -> Sc
 def _predict(table: Table, more: Predict | None) -> Predict:
     def predict(attributes: Map) -> Mapping[str, Value]:
         found: dict[str, Value] = {}
+        if not attributes:  # an import: what stands is not known yet
+            return found
         if table.tags is not None and attributes.get(table.tags.attribute) is None:
             found[table.tags.attribute] = Map() if table.tags.written == "map" else ()
         if table.name and attributes.get(table.name) is None and table.name not in attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,23 +28,26 @@ class Described(ListedType):
 
     def _list(self, client: Aws, most: int) -> tuple[dict[str, Raw], bool]:
         try:
-            rows = details(client, self.kind, most)
+            pages, whole = client.recalled("iam", f"details {most}", lambda: details(client, most))
         except Failure:
             return {}, False
-        found: dict[str, Raw] = {}
-        for pages, page in enumerate(rows):
-            if pages >= max(most, 1):
-                return found, False
-            found.update({str(item[self.item_id]): item for item in page})
-        return found, True
+        items = "RoleDetailList" if self.kind == "role" else "Policies"
+        return {str(item[self.item_id]): item for page in pages for item in page.get(items) or ()}, whole
 
     item_id = ""
 
 
-def details(client: Aws, kind: str, most: int) -> Iterator[list[Any]]:
-    """The pages of the roles or policies of the account."""
-    wanted, items = ("Role", "RoleDetailList") if kind == "role" else ("LocalManagedPolicy", "Policies")
-    return client.pages_of("iam", "GetAccountAuthorizationDetails", items, Filter=[wanted])
+def details(client: Aws, most: int) -> tuple[list[Raw], bool]:
+    """Roles and managed policies of the account, of at most so many pages as objects are asked for; whether that is all."""
+    found: list[Raw] = []
+    parameters: dict[str, Any] = {"Filter": ["Role", "LocalManagedPolicy"]}
+    while len(found) < max(most, 1):
+        page = client.insist("iam", "GetAccountAuthorizationDetails", **parameters)
+        found.append(page)
+        if not page.get("IsTruncated"):
+            return found, True
+        parameters["Marker"] = page["Marker"]
+    return found, False
 
 
 def policy_document(value: Any) -> Value:

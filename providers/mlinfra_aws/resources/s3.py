@@ -92,18 +92,13 @@ class Bucket(TableType):
         wanted = self.named(client, desired)
         name = str(wanted.attributes["BucketName"])
         # us-east-1 answers success when the bucket is there and is the account's own
-        if await client.batcher.ask("s3 buckets", name, lambda names: client.run(self._existing, client, names)):
+        if await self.is_taken(client, name):
             raise AlreadyExists(
                 f"the bucket {name} is there already, in this account, and not made by this spec",
                 import_id=name,
                 path=("BucketName",),
             )
         return await self._patiently(client, wanted, token)
-
-    def _existing(self, client: Aws, names: frozenset[str]) -> Mapping[str, bool]:
-        if len(names) == 1:
-            return {n: self._look(client, n, client.insist) is not None for n in names}
-        return {b["Name"]: True for b in client.listed("s3", "ListBuckets", "Buckets") if b["Name"] in names}
 
     def _make(self, client: Aws, desired: Desired, token: str) -> Observed:
         self._check(desired)
@@ -117,7 +112,7 @@ class Bucket(TableType):
         client.call("s3", "CreateBucket", Bucket=name, CreateBucketConfiguration=configuration, **lock)
         observed = self._observed(client, name, {}, attributes, answered=True)
         try:
-            if client.config.endpoint("s3"):  # what only speaks the protocol may not know tags in a create
+            if not self._tags_at_once(client, name):
                 client.insist("s3", "PutBucketTagging", Bucket=name, Tagging={"TagSet": tagging.sent("list", marks)})
             for setting in SETTINGS:
                 if attributes.get(setting) is not None:
@@ -127,6 +122,14 @@ class Bucket(TableType):
             self.place(failure, attributes)
             raise
         return observed
+
+    def _tags_at_once(self, client: Aws, bucket: str) -> bool:
+        """Whether the create has tagged the bucket. Behind an address of its own S3 is asked once."""
+        with client.learning:
+            if client.tags_buckets is None:
+                told = self._tags(client, Observed(bucket, Map()), {}) if client.config.endpoint("s3") else {tagging.OP: ""}
+                client.tags_buckets = tagging.OP in told
+            return client.tags_buckets
 
     def _set(self, client: Aws, bucket: str, name: str, value: Value) -> None:
         setting = SETTINGS[name]

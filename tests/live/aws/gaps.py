@@ -305,6 +305,15 @@ ANSWERS: dict[str, Callable[[P, Context], Any]] = {
     "sagemaker:AddTags": add_tags,
     "sagemaker:DeleteTags": delete_tags,
 }
+def tag_bucket(p: P, c: Context) -> None:
+    """CreateBucket's tags, which moto passes over."""
+    tags = (p.get("CreateBucketConfiguration") or {}).get("Tags")
+    backend = s3_backends[ACCOUNT]["aws"]
+    if tags and p["Bucket"] in backend.buckets:
+        backend.put_bucket_tagging(p["Bucket"], {t["Key"]: t["Value"] for t in tags})
+
+
+AFTER: dict[str, Callable[[P, Context], None]] = {"s3:CreateBucket": tag_bucket}
 GUARDS: dict[str, Callable[[P, Context], None]] = {
     "sagemaker:CreateModel": both(
         usable("ExecutionRoleArn"), taken("_models", "ModelName", 'Cannot create already existing model "{name}".')
@@ -354,8 +363,9 @@ def SWEEPS() -> Iterator[None]:
 
 
 def _missing(region: str) -> Iterator[TaggedResource]:
-    for repository in ecr_backends[ACCOUNT][region].repositories.values():
-        tags = {t["Key"]: t["Value"] for t in repository.tags or ()}
+    ecr = ecr_backends[ACCOUNT][region]
+    for repository in ecr.repositories.values():
+        tags = ecr.tagger.get_tag_dict_for_resource(repository.arn)
         yield TaggedResource(arn=repository.arn, tags=tags, resource_type="ecr:repository")
     iam = iam_backends[ACCOUNT]["aws"]
     for policy in iam.managed_policies.values():

@@ -24,7 +24,7 @@ import pytest
 pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[server]'")
 
 from botocore.validate import ParamValidator
-from live.aws.gaps import ANSWERS, GUARDS, SWEEPS, Context
+from live.aws.gaps import AFTER, ANSWERS, GUARDS, SWEEPS, Context
 from live.servers.moto_aws import CREDENTIALS
 from moto.core.exceptions import ServiceException
 from moto.core.parse import PROTOCOL_PARSERS
@@ -141,6 +141,9 @@ class Layer:
         except ServiceException as error:
             return respond(service, operation, environ, start, error)
         answered = self._moto(environ, start)
+        done = AFTER.get(name)
+        if done is not None:
+            done(parameters, context)
         after = self._recorded.after.get(name)
         if after is not None:
             after(parameters)
