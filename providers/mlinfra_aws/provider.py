@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
-
-if TYPE_CHECKING:
-    from mlinfra.provider.terraform import TerraformType
 
 _HERE = "mlinfra_aws"
 
@@ -20,6 +17,8 @@ class AwsProvider:
     types: Mapping[str, ResourceType] = Lazy(
         {
             "aws.s3_bucket": f"{_HERE}.resources.s3:BUCKET",
+            "aws.s3_object": f"{_HERE}.resources.s3_object:OBJECT",
+            "aws.resource": f"{_HERE}.resources.cloudcontrol:RESOURCE",
             "aws.iam_role": f"{_HERE}.resources.iam:ROLE",
             "aws.iam_policy": f"{_HERE}.resources.iam:POLICY",
             "aws.iam_role_policy_attachment": f"{_HERE}.resources.iam:ATTACHMENT",
@@ -29,18 +28,31 @@ class AwsProvider:
             "aws.sagemaker_endpoint": f"{_HERE}.resources.sagemaker:ENDPOINT",
             "aws.sagemaker_model_package_group": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE_GROUP",
             "aws.sagemaker_model_package": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE",
+            "aws.sagemaker_pipeline": f"{_HERE}.resources.sagemaker_work:PIPELINE",
+            "aws.sagemaker_training_job": f"{_HERE}.resources.sagemaker_work:TRAINING_JOB",
+            "aws.sagemaker_notebook_instance": f"{_HERE}.resources.sagemaker_work:NOTEBOOK",
+            "aws.sagemaker_mlflow_tracking_server": f"{_HERE}.resources.sagemaker_work:TRACKING_SERVER",
+            "aws.sagemaker_cluster": f"{_HERE}.resources.sagemaker_work:CLUSTER",
+            "aws.security_group": f"{_HERE}.resources.ec2:SECURITY_GROUP",
+            "aws.launch_template": f"{_HERE}.resources.ec2:LAUNCH_TEMPLATE",
+            "aws.instance": f"{_HERE}.resources.ec2:INSTANCE",
+            "aws.ebs_volume": f"{_HERE}.resources.ec2:VOLUME",
+            "aws.volume_attachment": f"{_HERE}.resources.ec2:VOLUME_ATTACHMENT",
+            "aws.autoscaling_group": f"{_HERE}.resources.autoscaling:GROUP",
+            "aws.scheduler_schedule": f"{_HERE}.resources.scheduling:SCHEDULE",
+            "aws.step_functions_state_machine": f"{_HERE}.resources.scheduling:STATE_MACHINE",
+            "aws.appautoscaling_target": f"{_HERE}.resources.scheduling:SCALING_TARGET",
+            "aws.appautoscaling_policy": f"{_HERE}.resources.scheduling:SCALING_POLICY",
+            "aws.secretsmanager_secret": f"{_HERE}.resources.secrets:SECRET",
+            "aws.ecr_repository": f"{_HERE}.resources.ecr:REPOSITORY",
+            "aws.dynamodb_table": f"{_HERE}.resources.dynamodb:TABLE",
+            "aws.cloudwatch_alarm": f"{_HERE}.resources.observability:ALARM",
+            "aws.eventbridge_rule": f"{_HERE}.resources.observability:RULE",
         }
     )
     lowerings: Mapping[str, Lowering] = Lazy({})
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
-
-    @property
-    def terraform(self) -> Mapping[str, TerraformType]:
-        """What Terraform calls these types (for the plan's JSON)."""
-        from mlinfra_aws.terraform import TYPES
-
-        return TYPES
 
     @property
     def config(self) -> type[Any]:
