@@ -92,3 +92,10 @@ async def waiting() -> AsyncIterator[None]:
         yield
     finally:
         await limiter._take()
+
+
+def slow_down() -> None:
+    """Tell the limiter of the running call that the cloud said slow down: for provider code that repeats a request by itself."""
+    limiter = _current.get()
+    if limiter is not None:
+        limiter.throttled()
