@@ -141,6 +141,7 @@ class Aws:
     def call(self, service: str, operation: str, *, path: Path = (), **parameters: Any) -> dict[str, Any]:
         """One request. Raises only failures; ``path`` is the attribute that a refusal is about."""
         from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+        from botocore.parsers import ResponseParserError
 
         try:
             answer: dict[str, Any] = getattr(self._client(service), _method(operation))(**parameters)
@@ -148,6 +149,8 @@ class Aws:
             raise failure_of(service, refused(error.response, operation), path=path) from None
         except ParamValidationError as error:
             raise Invalid(f"{service}:{operation}: {error}", path=path) from None
+        except ResponseParserError as error:
+            raise Transient(f"{service}:{operation}: an answer that is none of AWS's: {error}", path=path) from None
         except BotoCoreError as error:
             raise _unreachable(error) from None
         answer.pop("ResponseMetadata", None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Schema
-from mlinfra.model.values import Map, Path, Value, is_known
+from mlinfra.model.values import Map, Path, Value, freeze, is_known
 from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
@@ -410,6 +410,9 @@ class TableType:
         return arn
 
     def _adopt(self, client: Aws, id: str) -> Observed | None:
+        for name, value in self._keyed(self.table.read, id).items():
+            for _, sentence in by_shape(input_shape(self.table.service, self.table.read).members[name], freeze(value), (name,)):
+                raise Invalid(f"{id!r} is no id of a {self.table.type}: {sentence}")
         raw = self._look(client, id)
         if raw is None:
             return None

@@ -21,6 +21,15 @@ _TYPES: Mapping[str, TypeName] = {
     "object": "map",
 }
 
+_TAGS: Fragment = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["Key", "Value"],
+        "properties": {"Key": {"type": "string", "minLength": 1, "maxLength": 128}, "Value": {"type": "string", "maxLength": 256}},
+    },
+}
 Predict = Callable[[Map], Mapping[str, Value]]
 
 
@@ -39,6 +48,8 @@ def offered(table: Table, schema: Published) -> dict[str, Fragment]:
     given = {n: schema.properties[n] for n in names if n in schema.properties}
     if table.cloudformation:
         given.update(table.extra.get("properties", {}))
+    if table.tags is not None:  # CloudFormation lacks them on some types that AWS does tag
+        given.setdefault(table.tags.attribute, _TAGS)
     return given
 
 

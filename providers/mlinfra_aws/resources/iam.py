@@ -202,7 +202,7 @@ class Policy(Described):
         versions = raw.get("PolicyVersionList")
         if versions is not None:
             raw = {**raw, "PolicyDocument": next(v["Document"] for v in versions if v["IsDefaultVersion"])}
-        found = super()._properties(client, id, {**raw, "ManagedPolicyName": raw.get("PolicyName")}, names)
+        found = super()._properties(client, id, {**raw, "PolicyName": id.rpartition("/")[2]}, names)
         if "PolicyDocument" in names:
             found["PolicyDocument"] = policy_document(raw["PolicyDocument"])
         return found
@@ -247,7 +247,7 @@ POLICY = Policy(
         found="Policy",
         names={"ManagedPolicyName": "PolicyName"},
         without=("Groups", "Roles", "Users"),
-        computed={"PolicyArn": "Arn", "PolicyId": "PolicyId"},
+        computed={"PolicyArn": "Arn"},
         arn="PolicyArn",
         tags=Tags(by="PolicyArn", of="id", add="TagPolicy", remove="UntagPolicy", list="ListPolicyTags"),
         listing=Listing(operation="GetAccountAuthorizationDetails", items="Policies", id="Arn", gives="all"),
@@ -361,16 +361,16 @@ class InstanceProfile(TableType):
         return found
 
     def _update(self, client: Aws, recorded: ResourceState, desired: Desired, changed: frozenset[str]) -> None:
-        for role in recorded.attributes.get("Roles") or ():
+        for role in (self._look(client, recorded.id) or {}).get("Roles", ()):
             with suppress(NotFound):
-                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role)
+                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role["RoleName"])
         for role in desired.attributes.get("Roles") or ():
             client.insist("iam", "AddRoleToInstanceProfile", InstanceProfileName=recorded.id, RoleName=role)
 
     def _delete(self, client: Aws, recorded: ResourceState) -> None:
-        for role in recorded.attributes.get("Roles") or ():
+        for role in (self._look(client, recorded.id) or {}).get("Roles", ()):
             with suppress(NotFound):
-                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role)
+                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role["RoleName"])
         client.call("iam", "DeleteInstanceProfile", InstanceProfileName=recorded.id)
 
 
@@ -388,7 +388,6 @@ INSTANCE_PROFILE = InstanceProfile(
         found="InstanceProfile",
         computed={"Arn": "Arn"},
         arn="Arn",
-        extra={"properties": {"Tags": {"type": "array", "items": {"type": "object"}}}},
         tags=Tags(
             inside="Tags", by="InstanceProfileName", of="id", add="TagInstanceProfile", remove="UntagInstanceProfile",
             list="ListInstanceProfileTags",
