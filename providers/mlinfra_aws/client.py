@@ -68,6 +68,7 @@ class Aws:
         self.project = context.project
         self.environment = context.environment
         self.base = context.base
+        self.excluded = context.excluded
         self.batcher = Batcher()
         self.made: dict[str, float] = {}
         self.pages: dict[str, int] = {}
@@ -129,7 +130,9 @@ class Aws:
     def partition(self) -> str:
         """``aws``, ``aws-cn``, ``aws-us-gov`` …"""
         region = self.region
-        return next((p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws")
+        return next(
+            (p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws"
+        )
 
     def _who(self) -> tuple[str, str]:
         with self._identifying:
@@ -202,7 +205,11 @@ class Aws:
                         {"Key": "mlinfra:env", "Values": [self.environment]},
                     ]
                     rows = self.listed(
-                        "resourcegroupstaggingapi", "GetResources", "ResourceTagMappingList", TagFilters=filters, ResourcesPerPage=100
+                        "resourcegroupstaggingapi",
+                        "GetResources",
+                        "ResourceTagMappingList",
+                        TagFilters=filters,
+                        ResourcesPerPage=100,
                     )
                     found = {r["ResourceARN"]: {t["Key"]: t["Value"] for t in r.get("Tags", ())} for r in rows}
                 except Failure:
