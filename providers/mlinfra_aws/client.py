@@ -130,9 +130,7 @@ class Aws:
     def partition(self) -> str:
         """``aws``, ``aws-cn``, ``aws-us-gov`` …"""
         region = self.region
-        return next(
-            (p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws"
-        )
+        return next((p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws")
 
     def _who(self) -> tuple[str, str]:
         with self._identifying:
@@ -205,11 +203,7 @@ class Aws:
                         {"Key": "mlinfra:env", "Values": [self.environment]},
                     ]
                     rows = self.listed(
-                        "resourcegroupstaggingapi",
-                        "GetResources",
-                        "ResourceTagMappingList",
-                        TagFilters=filters,
-                        ResourcesPerPage=100,
+                        "resourcegroupstaggingapi", "GetResources", "ResourceTagMappingList", TagFilters=filters, ResourcesPerPage=100
                     )
                     found = {r["ResourceARN"]: {t["Key"]: t["Value"] for t in r.get("Tags", ())} for r in rows}
                 except Failure:

@@ -102,13 +102,7 @@ def failure_of(service: str, error: Refused, *, path: Path = ()) -> Failure:
     said = f"{error.message} ({error.code or error.status}; {where})"
     code = error.code.rpartition("#")[2].removesuffix("Error") if error.code.endswith("Error") else error.code.rpartition("#")[2]
     making = error.operation.startswith(("Create", "Register", "Run", "Put"))
-    vague = code in (
-        "Validation",
-        "ValidationException",
-        "ValidationError",
-        "InvalidParameterValue",
-        "InvalidParameterCombination",
-    )
+    vague = code in ("Validation", "ValidationException", "ValidationError", "InvalidParameterValue", "InvalidParameterCombination")
     if code in _SLOW or error.code in _SLOW or error.status == 429 or "Rate exceeded" in error.message:
         return Throttled(said, after=error.after)
     if _ASSUME.search(error.message) and not (code in _FORBIDDEN and "iam:passrole" in error.message.lower()):
@@ -141,12 +135,7 @@ def failure_of(service: str, error: Refused, *, path: Path = ()) -> Failure:
     return Invalid(said, path=path)
 
 
-_IAM = {
-    "cloudwatch": "cloudwatch",
-    "stepfunctions": "states",
-    "cloudcontrol": "cloudformation",
-    "resourcegroupstaggingapi": "tag",
-}
+_IAM = {"cloudwatch": "cloudwatch", "stepfunctions": "states", "cloudcontrol": "cloudformation", "resourcegroupstaggingapi": "tag"}
 
 
 def _permission(service: str, operation: str) -> str:

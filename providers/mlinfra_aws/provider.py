@@ -26,9 +26,39 @@ class AwsProvider:
             "aws.sagemaker_endpoint": f"{_HERE}.resources.sagemaker:ENDPOINT",
             "aws.sagemaker_model_package_group": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE_GROUP",
             "aws.sagemaker_model_package": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE",
+            "aws.sagemaker_pipeline": f"{_HERE}.resources.sagemaker_work:PIPELINE",
+            "aws.sagemaker_training_job": f"{_HERE}.resources.sagemaker_work:TRAINING_JOB",
+            "aws.sagemaker_notebook_instance": f"{_HERE}.resources.sagemaker_work:NOTEBOOK",
+            "aws.sagemaker_mlflow_tracking_server": f"{_HERE}.resources.sagemaker_work:TRACKING_SERVER",
+            "aws.sagemaker_cluster": f"{_HERE}.resources.sagemaker_work:CLUSTER",
+            "aws.ecr_repository": f"{_HERE}.resources.ecr:REPOSITORY",
+            "aws.dynamodb_table": f"{_HERE}.resources.dynamodb:TABLE",
+            "aws.cloudwatch_alarm": f"{_HERE}.resources.observability:ALARM",
+            "aws.eventbridge_rule": f"{_HERE}.resources.observability:RULE",
+            # what only portable kinds need
+            "aws.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "aws.model_artifact": f"{_HERE}.resources.artifact:ModelArtifact()",
+            "aws.run_code": f"{_HERE}.resources.code:RunCode()",
+            "aws.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
+            "aws.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
         }
     )
-    lowerings: Mapping[str, Lowering] = Lazy({})
+    lowerings: Mapping[str, Lowering] = Lazy(
+        {
+            kind: f"{_HERE}.lowering.{kind}:lower"
+            for kind in (
+                "bucket",
+                "dataset",
+                "data_pipeline",
+                "training_cluster",
+                "training_job",
+                "model_registry",
+                "model",
+                "endpoint",
+                "vector_database",
+            )
+        }
+    )
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
 

@@ -55,6 +55,58 @@ def config(name: str, count: int = 1) -> Given:
     )
 
 
+def training_job(w: World, name: str, instance: str) -> dict[str, Any]:
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "RoleArn": w["role"].attributes["Arn"],
+        "OutputDataConfig": {"S3OutputPath": "s3://artifacts/jobs"},
+        "ResourceConfig": {"InstanceType": instance, "InstanceCount": 1, "VolumeSizeInGB": 50},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        "HyperParameters": {"C": "0.1"},
+        "Tags": tags(team="ml"),
+    }
+
+
+def cluster(w: World, name: str, count: int) -> dict[str, Any]:
+    return {
+        "ClusterName": name,
+        "InstanceGroups": [
+            {
+                "InstanceGroupName": "workers",
+                "InstanceType": "ml.c5.2xlarge",
+                "InstanceCount": count,
+                "ExecutionRole": w["role"].attributes["Arn"],
+                "LifeCycleConfig": {"SourceS3Uri": "s3://sagemaker-lifecycle/x", "OnCreate": "on_create.sh"},
+            }
+        ],
+    }
+
+
+def dynamo(name: str) -> dict[str, Any]:
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "SSESpecification": {"SSEEnabled": True},
+    }
+
+
+def alarm(name: str, threshold: float) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "MetricName": "Invocation5XXErrors",
+        "Namespace": "AWS/SageMaker",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 3,
+        "Threshold": threshold,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Dimensions": [{"Name": "EndpointName", "Value": "api"}],
+    }
+
+
 SAMPLES = (
     Sample(
         type="aws.s3_bucket",
@@ -181,6 +233,127 @@ SAMPLES = (
             "CustomerMetadataProperties": {"digest": "abc", "alias": "champion"},
         },
     ),
+    Sample(
+        type="aws.sagemaker_pipeline",
+        needs={"role": ROLE},
+        create=lambda w: {
+            "PipelineName": "contract",
+            "PipelineDefinition": {"PipelineDefinitionBody": '{"Version":"2020-12-01","Steps":[]}'},
+            "RoleArn": w["role"].attributes["Arn"],
+            "Tags": tags(team="ml"),
+        },
+        update=lambda w: {
+            "PipelineName": "contract",
+            "PipelineDefinition": {"PipelineDefinitionBody": '{"Version":"2020-12-01","Steps":[],"Parameters":[]}'},
+            "RoleArn": w["role"].attributes["Arn"],
+            "PipelineDescription": "trains",
+        },
+        replace=lambda w: {
+            "PipelineName": "contract-2",
+            "PipelineDefinition": {"PipelineDefinitionBody": '{"Version":"2020-12-01","Steps":[]}'},
+            "RoleArn": w["role"].attributes["Arn"],
+        },
+    ),
+    Sample(
+        type="aws.sagemaker_training_job",
+        needs={"role": ROLE},
+        create=lambda w: training_job(w, "contract", "ml.m5.large"),
+        replace=lambda w: training_job(w, "contract-2", "ml.g5.xlarge"),
+    ),
+    Sample(
+        type="aws.sagemaker_notebook_instance",
+        needs={"role": ROLE},
+        create=lambda w: {"NotebookInstanceName": "contract", "InstanceType": "ml.t3.medium", "RoleArn": w["role"].attributes["Arn"]},
+        update=lambda w: {
+            "NotebookInstanceName": "contract",
+            "InstanceType": "ml.t3.xlarge",
+            "RoleArn": w["role"].attributes["Arn"],
+            "Tags": tags(team="ml"),
+        },
+        replace=lambda w: {"NotebookInstanceName": "contract-2", "InstanceType": "ml.t3.medium", "RoleArn": w["role"].attributes["Arn"]},
+    ),
+    Sample(
+        type="aws.sagemaker_mlflow_tracking_server",
+        needs={"role": ROLE},
+        create=lambda w: {
+            "TrackingServerName": "contract",
+            "ArtifactStoreUri": "s3://artifacts/mlflow",
+            "RoleArn": w["role"].attributes["Arn"],
+            "TrackingServerSize": "Small",
+        },
+        update=lambda w: {
+            "TrackingServerName": "contract",
+            "ArtifactStoreUri": "s3://artifacts/mlflow",
+            "RoleArn": w["role"].attributes["Arn"],
+            "TrackingServerSize": "Medium",
+            "Tags": tags(team="ml"),
+        },
+        replace=lambda w: {
+            "TrackingServerName": "contract-2",
+            "ArtifactStoreUri": "s3://artifacts/mlflow",
+            "RoleArn": w["role"].attributes["Arn"],
+        },
+    ),
+    Sample(
+        type="aws.sagemaker_cluster",
+        needs={"role": ROLE},
+        create=lambda w: cluster(w, "contract", 1),
+        replace=lambda w: cluster(w, "contract-2", 1),
+    ),
+    Sample(
+        type="aws.ecr_repository",
+        create={
+            "RepositoryName": "team/contract",
+            "ImageTagMutability": "IMMUTABLE",
+            "ImageScanningConfiguration": {"ScanOnPush": True},
+            "LifecyclePolicy": {
+                "LifecyclePolicyText": '{"rules":[{"rulePriority":1,"selection":{"tagStatus":"untagged","countType":"imageCountMoreThan",'
+                '"countNumber":5},"action":{"type":"expire"}}]}'
+            },
+            "EmptyOnDelete": True,
+            "Tags": tags(team="ml"),
+        },
+        update={"RepositoryName": "team/contract", "ImageTagMutability": "MUTABLE", "Tags": tags(team="data")},
+        replace={"RepositoryName": "team/contract-2"},
+    ),
+    Sample(
+        type="aws.dynamodb_table",
+        create=dynamo("contract"),
+        update={
+            **dynamo("contract"),
+            "AttributeDefinitions": [
+                {"AttributeName": "id", "AttributeType": "S"},
+                {"AttributeName": "at", "AttributeType": "N"},
+            ],
+            "GlobalSecondaryIndexes": [
+                {
+                    "IndexName": "by-time",
+                    "KeySchema": [{"AttributeName": "at", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "Tags": tags(team="ml"),
+        },
+        replace=dynamo("contract-2"),
+    ),
+    Sample(
+        type="aws.cloudwatch_alarm",
+        create=alarm("contract", 5.0),
+        update={**alarm("contract", 7.5), "Tags": tags(team="ml")},
+        replace=alarm("contract-2", 5.0),
+    ),
+    Sample(
+        type="aws.eventbridge_rule",
+        create={"Name": "contract", "ScheduleExpression": "rate(5 minutes)", "State": "ENABLED", "Tags": tags(team="ml")},
+        update={
+            "Name": "contract",
+            "ScheduleExpression": "rate(10 minutes)",
+            "State": "DISABLED",
+            "Targets": [{"Id": "one", "Arn": "arn:aws:sqs:us-east-1:123456789012:queue"}],
+        },
+        replace={"Name": "contract-2", "ScheduleExpression": "rate(5 minutes)"},
+    ),
 )  # fmt: skip
 RELATIONS = frozenset({"aws.iam_role_policy_attachment"})
 """Relations between two objects have no place for a mark: whoever made it, it is found by what it relates (decision 0041)."""
@@ -192,9 +365,9 @@ class TestAws(ProviderContract):
 
     @pytest.fixture
     def given(self) -> Iterator[Mapping[str, Any]]:
-        from live.aws.server import moto_aws
+        from live.aws.server import moto_aws, shared_clients
 
-        with moto_aws() as recorded:
+        with moto_aws() as recorded, shared_clients():
             yield {"server": recorded}
             assert recorded.invalid == []
 

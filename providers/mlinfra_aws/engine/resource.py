@@ -127,7 +127,9 @@ class TableType:
             return
         states = self.table.states
         if states is not None and states.until_gone:
-            await self._until_gone(client, recorded.id)
+            stuck = await self.until(client, Observed(recorded.id, Map()), frozenset({"DeleteFailed", "DELETE_FAILED"}), gone=True)
+            if stuck is not None:
+                raise Invalid(f"{recorded.id} cannot be deleted: {await client.run(self._reason, client, recorded.id) or stuck['state']}")
 
     async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
         wanted = self.named(client, desired)
@@ -153,10 +155,7 @@ class TableType:
                 content=content, limit=self.table.limit, allowed=self.table.alphabet,
             )  # fmt: skip
         return Desired(
-            address=desired.address,
-            type=desired.type,
-            attributes=Map({**desired.attributes, name: derived}),
-            timeout=desired.timeout,
+            address=desired.address, type=desired.type, attributes=Map({**desired.attributes, name: derived}), timeout=desired.timeout
         )
 
     def id_of(self, client: Aws, attributes: Map) -> str:
@@ -177,6 +176,8 @@ class TableType:
     def _keyed(self, operation: str, id: str) -> dict[str, Any]:
         shape = input_shape(self.table.service, operation)
         key = self.table.key or member_of(shape, self.table.name, self.table.names) or self.table.name
+        if key not in shape.members and key + "s" in shape.members:  # repositoryName, repositoryNames
+            key += "s"
         member = shape.members.get(key)
         return {key: [id] if member is not None and member.type_name == "list" else id}
 
@@ -404,10 +405,7 @@ class TableType:
     def _search(self, client: Aws, desired: Desired, token: str) -> str:
         """The id of what carries the token, where AWS gives the id; ``""``: nothing."""
         rows = client.listed(
-            "resourcegroupstaggingapi",
-            "GetResources",
-            "ResourceTagMappingList",
-            TagFilters=[{"Key": tagging.OP, "Values": [token]}],
+            "resourcegroupstaggingapi", "GetResources", "ResourceTagMappingList", TagFilters=[{"Key": tagging.OP, "Values": [token]}]
         )
         return next((self.id_in(str(r["ResourceARN"])) for r in rows), "")
 
@@ -467,9 +465,7 @@ class TableType:
         before = tagging.written(tags, recorded.attributes.get(tags.attribute))
         own = tagging.written(tags, desired.attributes.get(tags.attribute))
         after = {**client.config.default_tags, **own}
-        ours = {
-            k: v for k, v in tagging.marks(client.project, client.environment, desired.address, "").items() if k != tagging.OP
-        }
+        ours = {k: v for k, v in tagging.marks(client.project, client.environment, desired.address, "").items() if k != tagging.OP}
         add = {k: v for k, v in after.items() if before.get(k) != v}
         self._tag(client, Observed(recorded.id, recorded.attributes), {**add, **ours}, frozenset(before) - frozenset(after))
 
@@ -560,25 +556,37 @@ class TableType:
         """Wait until the object is ready. It failed: Invalid, with what stands as its half."""
         states = self.table.states
         assert states is not None
-        until = time.monotonic() + (timeout or states.limit)
+        raw = await self.until(client, observed, states.ready | states.failed, timeout)
+        if raw is not None and raw["state"] in states.failed:
+            reason = await client.run(self._reason, client, observed.id)
+            failure = Invalid(f"{observed.id} is {raw['state']}: {reason or 'AWS gives no reason'}", partial=_half(observed))
+            self.place(failure, observed.attributes)
+            raise failure
+        return raw or {}
+
+    async def until(
+        self, client: Aws, observed: Observed, ends: frozenset[str], timeout: float | None = None, *, gone: bool = False
+    ) -> Raw | None:
+        """Look again and again until the object is in one of these states, or (``gone``) is no more. Many that are waited for at
+        once are looked at together. Holds no slot meanwhile."""
+        states = self.table.states
+        assert states is not None
+        limit = timeout or states.limit
+        until = time.monotonic() + limit
         pause = 0.0
-        state: Any = ""
         while True:
             async with waiting():
                 await asyncio.sleep(pause)
-                raw = await client.batcher.ask(f"{self.table.type} state", observed.id, lambda ids: self._states(client, ids))
-            state = None if raw is None else raw["state"]
-            if state in states.ready:
-                return dict(raw or {})
-            if state in states.failed:
-                reason = await client.run(self._reason, client, observed.id)
-                failure = Invalid(f"{observed.id} is {state}: {reason or 'AWS gives no reason'}", partial=_half(observed))
-                self.place(failure, observed.attributes)
-                raise failure
-            if time.monotonic() > until:
-                raise Timeout(
-                    f"{observed.id} is still {state} after {(timeout or states.limit) / 60:.0f} minutes", partial=_half(observed)
+                raw: Raw | None = await client.batcher.ask(
+                    f"{self.table.type} state", observed.id, lambda ids: self._states(client, ids)
                 )
+            if raw is None and gone:
+                return None
+            state = raw["state"] if raw is not None else ""
+            if state in ends:
+                return raw
+            if time.monotonic() > until:
+                raise Timeout(f"{observed.id} is still {state or 'not there'} after {limit / 60:.0f} minutes", partial=_half(observed))
             say(f"{observed.id} is {state}" if state else f"{observed.id} is not there yet")
             pause = min(states.pace, pause * 1.6 + 0.5)
 
@@ -588,34 +596,21 @@ class TableType:
         found: dict[str, Any] = {}
         if listing is not None and listing.status and len(ids) > 1:
             listed, _ = await client.run(self._list, client, len(ids))
-            found = {i: {"state": dig(r, listing.status), **r} for i, r in listed.items() if i in ids}
+            found = {i: {"state": str(dig(r, listing.status) or ""), **r} for i, r in listed.items() if i in ids}
         left = sorted(ids - found.keys())
         looked = await asyncio.gather(*[client.run(self._look, client, id, client.insist) for id in left])
-        found.update({i: {"state": dig(raw, states.path), **raw} for i, raw in zip(left, looked, strict=True) if raw is not None})
+        found.update({i: {"state": self.state_of(raw), **raw} for i, raw in zip(left, looked, strict=True) if raw is not None})
         return found
+
+    def state_of(self, raw: Raw) -> str:
+        """The state that a read answer tells."""
+        assert self.table.states is not None
+        return str(dig(raw, self.table.states.path) or "")
 
     def _reason(self, client: Aws, id: str) -> str:
         states = self.table.states
         raw = self._look(client, id, client.insist) if states is not None and states.reason else None
         return str(dig(raw, states.reason) or "") if raw is not None and states is not None else ""
-
-    async def _until_gone(self, client: Aws, id: str) -> None:
-        states = self.table.states
-        assert states is not None
-        until = time.monotonic() + states.limit
-        pause = 0.0
-        while True:
-            async with waiting():
-                await asyncio.sleep(pause)
-                raw = await client.batcher.ask(f"{self.table.type} gone", id, lambda ids: self._states(client, ids))
-            if raw is None:
-                return
-            if raw["state"] in states.failed and pause > 30:
-                raise Invalid(f"{id} cannot be deleted: it is {raw['state']}")
-            if time.monotonic() > until:
-                raise Timeout(f"{id} is still {raw['state']} after {states.limit / 60:.0f} minutes")
-            say(f"{id} is {raw['state']}")
-            pause = min(states.pace, pause * 1.6 + 0.5)
 
 
 class ListedType(TableType):
@@ -642,24 +637,18 @@ class ListedType(TableType):
     def _sweeps(self, recorded: Sequence[ResourceState]) -> bool:
         return self.table.tags is not None and not self.table.tags.inside
 
-    def _by_item(
-        self, client: Aws, r: ResourceState, item: Raw, tagged: Mapping[str, Mapping[str, str]] | None
-    ) -> Observed | None:
+    def _by_item(self, client: Aws, r: ResourceState, item: Raw, tagged: Mapping[str, Mapping[str, str]] | None) -> Observed | None:
         """The object by what the list tells; None: it has to be read."""
         listing, tags = self.table.listing, self.table.tags
         assert listing is not None
         swept = None
         if tags is not None and not tags.inside:
             swept = (tagged or {}).get(self.arn_of(client, Observed(r.id, r.attributes)))
-            if swept is None or self._tags_shown(client, swept, r.attributes.get(tags.attribute)) != r.attributes.get(
-                tags.attribute
-            ):
+            if swept is None or self._tags_shown(client, swept, r.attributes.get(tags.attribute)) != r.attributes.get(tags.attribute):
                 return None
         if listing.gives == "all":
             return self._seen(client, r, item)
-        if listing.gives == "stamp" and (
-            not r.attributes.get(listing.stamp) or _time(item.get(listing.stamp)) != r.attributes[listing.stamp]
-        ):
+        if listing.gives == "stamp" and (not r.attributes.get(listing.stamp) or _time(item.get(listing.stamp)) != r.attributes[listing.stamp]):
             return None
         if listing.gives == "existence" and tags is not None and swept is None:
             return None

@@ -27,10 +27,7 @@ _TAGS: Fragment = {
         "type": "object",
         "additionalProperties": False,
         "required": ["Key", "Value"],
-        "properties": {
-            "Key": {"type": "string", "minLength": 1, "maxLength": 128},
-            "Value": {"type": "string", "maxLength": 256},
-        },
+        "properties": {"Key": {"type": "string", "minLength": 1, "maxLength": 128}, "Value": {"type": "string", "maxLength": 256}},
     },
 }
 Predict = Callable[[Map], Mapping[str, Value]]
@@ -40,9 +37,7 @@ def describe(table: Table) -> Published:
     """CloudFormation's schema of the type; for what CloudFormation has not, the table's own."""
     if table.cloudformation:
         found = published(table.cloudformation)
-        assert found is not None, (
-            f"data/cloudformation.json has no {table.cloudformation}: run scripts/condense_cloudformation.py"
-        )
+        assert found is not None, f"data/cloudformation.json has no {table.cloudformation}: run scripts/condense_cloudformation.py"
         return found
     return _read(f"{table.service}:{table.create}", table.extra, "botocore's service models", "")
 

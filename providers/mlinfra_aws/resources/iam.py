@@ -80,9 +80,7 @@ class Role(Described):
         for name in ("ManagedPolicyArns", "Policies"):
             if attributes.get(name) != desired.attributes.get(name):
                 self._complete(client, desired, found)
-                attributes.update(
-                    {n: desired.attributes[n] for n in ("ManagedPolicyArns", "Policies") if n in desired.attributes}
-                )
+                attributes.update({n: desired.attributes[n] for n in ("ManagedPolicyArns", "Policies") if n in desired.attributes})
         return Observed(found.id, Map(attributes))
 
     def _put(self, client: Aws, role: str, policy: Mapping[str, Any]) -> None:
@@ -134,9 +132,7 @@ class Role(Described):
             )  # fmt: skip
         if "PermissionsBoundary" in changed:
             if after.get("PermissionsBoundary"):
-                client.insist(
-                    "iam", "PutRolePermissionsBoundary", RoleName=role, PermissionsBoundary=after["PermissionsBoundary"]
-                )
+                client.insist("iam", "PutRolePermissionsBoundary", RoleName=role, PermissionsBoundary=after["PermissionsBoundary"])
             else:
                 client.insist("iam", "DeleteRolePermissionsBoundary", RoleName=role)
         if "ManagedPolicyArns" in changed:

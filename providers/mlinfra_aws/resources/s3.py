@@ -96,9 +96,7 @@ class Bucket(TableType):
         # us-east-1 answers success when the bucket is there and is the account's own
         if await client.batcher.ask("s3 buckets", name, lambda names: client.run(self._existing, client, names)):
             raise AlreadyExists(
-                f"the bucket {name} is there already, in this account, and not made by this spec",
-                import_id=name,
-                path=("BucketName",),
+                f"the bucket {name} is there already, in this account, and not made by this spec", import_id=name, path=("BucketName",)
             )
         return await self._patiently(client, wanted, token)
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -261,6 +262,27 @@ def moto_aws() -> Iterator[Recorded]:
         host, port = server.get_host_and_port()
         recorded = server.begin(f"http://{host}:{port}")
         yield recorded
+
+
+@contextmanager
+def shared_clients() -> Iterator[None]:
+    """boto3's clients are slow to make: one of each for all tests of a process that run in it."""
+    from mlinfra_aws.client import Aws
+
+    whole = Aws._client
+
+    def shared(self: Aws, service: str) -> Any:
+        key = (service, self.region, self.config.endpoint(service), self.config.retry_mode)
+        if key not in _CLIENTS:
+            _CLIENTS[key] = whole(self, service)
+            self._clients.clear()  # so that closing this connection leaves it open
+        return _CLIENTS[key]
+
+    with patch.object(Aws, "_client", shared):
+        yield
+
+
+_CLIENTS: dict[Any, Any] = {}
 
 
 @contextmanager
