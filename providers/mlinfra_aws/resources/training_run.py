@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import digest_of
@@ -21,6 +23,7 @@ from mlinfra.provider.runs.words import argv, text
 from mlinfra_aws import objects, outcomes, packing
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
+from mlinfra_aws.prices import price
 
 DONE, DEFERRED = "done", "deferred"
 _PACE = 20.0
@@ -86,6 +89,9 @@ class TrainingRun:
                 if isinstance(leaf, (Secret, SecretDigest))
             )
         return problems
+
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        return price("aws.training_run", attributes, settings, find)
 
     async def read(self, client: Aws, recorded: ResourceState) -> Observed | None:
         return await client.run(_read, client, recorded.attributes)
