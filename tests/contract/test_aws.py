@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mlinfra.model.values import Secret
 from mlinfra.provider.contract import Finds
 from mlinfra.provider.testing import Given, ProviderContract, Sample, World
 from mlinfra.provider.testing.contract import can
@@ -77,6 +78,7 @@ def cluster(w: World, name: str, count: int) -> dict[str, Any]:
                 "InstanceType": "ml.c5.2xlarge",
                 "InstanceCount": count,
                 "ExecutionRole": w["role"].attributes["Arn"],
+                "ThreadsPerCore": 1,
                 "LifeCycleConfig": {"SourceS3Uri": "s3://sagemaker-lifecycle/x", "OnCreate": "on_create.sh"},
             }
         ],
@@ -106,6 +108,79 @@ def alarm(name: str, threshold: float) -> dict[str, Any]:
         "Dimensions": [{"Name": "EndpointName", "Value": "api"}],
     }
 
+
+def template(name: str, instance: str) -> dict[str, Any]:
+    return {
+        "LaunchTemplateName": name,
+        "LaunchTemplateData": {"ImageId": "ami-12345678", "InstanceType": instance, "UserData": "IyEvYmluL3No"},
+    }
+
+
+def instance(w: World) -> dict[str, Any]:
+    import base64
+
+    script = base64.b64encode(b"#!/bin/sh\necho ready\n").decode()
+    return {"ImageId": "ami-12c6146b", "InstanceType": "m5.large", "UserData": script}
+
+
+def group(w: World, name: str, least: str) -> dict[str, Any]:
+    return {
+        "AutoScalingGroupName": name,
+        "MinSize": least,
+        "MaxSize": "4",
+        "AvailabilityZones": ["us-east-1a"],
+        "LaunchTemplate": {"LaunchTemplateId": w["template"].id, "Version": "$Latest"},
+        "Tags": [{"Key": "team", "Value": "ml", "PropagateAtLaunch": False}],
+    }
+
+
+def schedule(name: str, when: str) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "ScheduleExpression": when,
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {
+            "Arn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/features",
+            "RoleArn": "arn:aws:iam::123456789012:role/scheduler",
+            "SageMakerPipelineParameters": {"PipelineParameterList": [{"Name": "day", "Value": "today"}]},
+        },
+    }
+
+
+def machine(name: str, state: str) -> dict[str, Any]:
+    definition = {"StartAt": state, "States": {state: {"Type": "Pass", "End": True}}}
+    return {"StateMachineName": name, "RoleArn": "arn:aws:iam::123456789012:role/states", "Definition": definition}
+
+
+SCALED = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/api/variant/main",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+
+
+def target(most: int) -> dict[str, Any]:
+    return {**SCALED, "MinCapacity": 1, "MaxCapacity": most}
+
+
+def policy(name: str, value: float) -> dict[str, Any]:
+    return {
+        **SCALED,
+        "PolicyName": name,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {
+            "TargetValue": value,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+        },
+    }
+
+
+SERVED = {
+    "role": ROLE,
+    "model": model(),
+    "a": config("a"),
+    "api": Given(type="aws.sagemaker_endpoint", attributes={"EndpointName": "api", "EndpointConfigName": "a"}),
+}
 
 SAMPLES = (
     Sample(
@@ -298,6 +373,7 @@ SAMPLES = (
         type="aws.sagemaker_cluster",
         needs={"role": ROLE},
         create=lambda w: cluster(w, "contract", 1),
+        update=lambda w: cluster(w, "contract", 2),
         replace=lambda w: cluster(w, "contract-2", 1),
     ),
     Sample(
@@ -354,8 +430,123 @@ SAMPLES = (
         },
         replace={"Name": "contract-2", "ScheduleExpression": "rate(5 minutes)"},
     ),
+    Sample(
+        type="aws.s3_object",
+        needs={"bucket": Given(type="aws.s3_bucket", attributes={"BucketName": "objects", "ForceDestroy": True})},
+        create={"Bucket": "objects", "Key": "a/b.json", "Body": "{}", "ContentType": "application/json", "Metadata": {"owner": "ml"}},
+        update={"Bucket": "objects", "Key": "a/b.json", "Body": "[1]", "ContentType": "application/json", "Metadata": {"owner": "data"}},
+        replace={"Bucket": "objects", "Key": "a/c.json", "Body": "{}"},
+        name="text",
+    ),
+    Sample(
+        type="aws.s3_object",
+        needs={"bucket": Given(type="aws.s3_bucket", attributes={"BucketName": "objects", "ForceDestroy": True})},
+        files={"data/raw.csv": "a,b\n1,2\n"},
+        create=lambda w: {"Bucket": "objects", "Key": "raw.csv", "Source": "data/raw.csv", "SourceDigest": w.digest("data/raw.csv").digest},
+        name="file",
+    ),
+    Sample(
+        type="aws.security_group",
+        create={
+            "GroupName": "contract",
+            "GroupDescription": "milvus",
+            "SecurityGroupIngress": [
+                {"IpProtocol": "tcp", "FromPort": 19530, "ToPort": 19530, "CidrIp": "10.0.0.0/8", "Description": "clients"},
+                {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "10.0.0.0/8"},
+            ],
+            "Tags": tags(team="ml"),
+        },
+        update={
+            "GroupName": "contract",
+            "GroupDescription": "milvus",
+            "SecurityGroupIngress": [{"IpProtocol": "tcp", "FromPort": 9091, "ToPort": 9091, "CidrIp": "10.0.0.0/8"}],
+        },
+        replace={"GroupName": "contract-2", "GroupDescription": "milvus"},
+    ),
+    Sample(
+        type="aws.launch_template",
+        create=template("contract", "m5.large"),
+        update=template("contract", "m5.xlarge"),
+        replace=template("contract-2", "m5.large"),
+    ),
+    Sample(
+        type="aws.instance",
+        create=lambda w: {**instance(w), "Tags": tags(Name="head")},
+        update=lambda w: {**instance(w), "InstanceType": "m5.xlarge", "Tags": tags(Name="head", team="ml")},
+        replace=lambda w: {**instance(w), "KeyName": "other"},
+    ),
+    Sample(
+        type="aws.ebs_volume",
+        create={"AvailabilityZone": "us-east-1a", "Size": 10, "VolumeType": "gp3", "Encrypted": True, "Tags": tags(Name="data")},
+        update={"AvailabilityZone": "us-east-1a", "Size": 20, "VolumeType": "gp3", "Encrypted": True},
+        replace={"AvailabilityZone": "us-east-1b", "Size": 10, "VolumeType": "gp3", "Encrypted": True},
+    ),
+    Sample(
+        type="aws.volume_attachment",
+        needs={
+            "instance": Given(type="aws.instance", attributes=lambda w: {**instance(w), "AvailabilityZone": "us-east-1a"}),
+            "one": Given(type="aws.ebs_volume", attributes={"AvailabilityZone": "us-east-1a", "Size": 10}),
+            "two": Given(type="aws.ebs_volume", attributes={"AvailabilityZone": "us-east-1a", "Size": 10}),
+        },
+        create=lambda w: {"VolumeId": w["one"].id, "InstanceId": w["instance"].id, "Device": "/dev/sdf"},
+        replace=lambda w: {"VolumeId": w["two"].id, "InstanceId": w["instance"].id, "Device": "/dev/sdf"},
+    ),
+    Sample(
+        type="aws.autoscaling_group",
+        needs={"template": Given(type="aws.launch_template", attributes=template("t", "m5.large"))},
+        create=lambda w: group(w, "contract", "0"),
+        update=lambda w: {**group(w, "contract", "1"), "Tags": [{"Key": "team", "Value": "data", "PropagateAtLaunch": True}]},
+        replace=lambda w: group(w, "contract-2", "0"),
+    ),
+    Sample(
+        type="aws.scheduler_schedule",
+        create=schedule("contract", "cron(0 3 * * ? *)"),
+        update={**schedule("contract", "rate(1 hour)"), "Description": "nightly", "State": "DISABLED"},
+        replace=schedule("contract-2", "cron(0 3 * * ? *)"),
+    ),
+    Sample(
+        type="aws.step_functions_state_machine",
+        create=machine("contract", "one"),
+        update={**machine("contract", "two"), "Tags": tags(team="ml")},
+        replace=machine("contract-2", "one"),
+    ),
+    Sample(
+        type="aws.appautoscaling_target",
+        needs=SERVED,
+        create=target(4),
+        update=target(8),
+        alone=False,
+    ),
+    Sample(
+        type="aws.appautoscaling_policy",
+        needs={**SERVED, "target": Given(type="aws.appautoscaling_target", attributes=target(4))},
+        create=policy("contract", 50.0),
+        update=policy("contract", 70.0),
+        replace=policy("contract-2", 50.0),
+    ),
+    Sample(
+        type="aws.secretsmanager_secret",
+        create={"Name": "contract", "SecretString": Secret("s3cr3t-one"), "RecoveryWindowInDays": 0, "Tags": tags(team="ml")},
+        update={"Name": "contract", "SecretString": Secret("s3cr3t-two"), "RecoveryWindowInDays": 0, "Description": "token"},
+        replace={"Name": "contract-2", "SecretString": Secret("s3cr3t-one"), "RecoveryWindowInDays": 0},
+    ),
+    Sample(
+        type="aws.resource",
+        create={"type": "AWS::SQS::Queue", "QueueName": "contract", "VisibilityTimeout": 60, "Tags": tags(team="ml")},
+        update={"type": "AWS::SQS::Queue", "QueueName": "contract", "VisibilityTimeout": 90, "DelaySeconds": 5, "Tags": tags(team="data")},
+        replace={"type": "AWS::SQS::Queue", "QueueName": "contract-2", "VisibilityTimeout": 60},
+        name="with_tags",
+    ),
+    Sample(
+        type="aws.resource",
+        create={"type": "AWS::ECR::PullThroughCacheRule", "EcrRepositoryPrefix": "quay", "UpstreamRegistryUrl": "quay.io"},
+        replace={"type": "AWS::ECR::PullThroughCacheRule", "EcrRepositoryPrefix": "other", "UpstreamRegistryUrl": "quay.io"},
+        name="without_tags",
+    ),
 )  # fmt: skip
-RELATIONS = frozenset({"aws.iam_role_policy_attachment"})
+RELATIONS = frozenset(
+    {"aws.iam_role_policy_attachment", "aws.appautoscaling_target", "aws.appautoscaling_policy", "aws.volume_attachment"}
+)
 """Relations between two objects have no place for a mark: whoever made it, it is found by what it relates (decision 0041)."""
 
 

@@ -70,14 +70,15 @@ def build(table: Table, schema: Published, predict: Predict | None = None) -> Sc
             computed=derived or tags or name in table.defaults,
             immutable=by_cloud or name in table.immutable,
             source=source or (table.immutable.get(name) or f"{table.service}:{table.create} has no update" if by_cloud else ""),
-            write_only=name in schema.write_only or name in table.silent,
+            sensitive=name in table.secret,
+            write_only=(name in schema.write_only and name not in table.reads) or name in table.silent,
             unordered=tags,
             same=same,
             description=str(resolved.get("description", "")),
         )
     for name in table.computed:
         if name not in attributes:
-            attributes[name] = Attribute(type="any", computed=True)
+            attributes[name] = Attribute(type="any", computed=True, volatile=name in table.volatile)
     if table.listing and table.listing.stamp:
         attributes[table.listing.stamp] = Attribute(type="string", computed=True, volatile=True)
     return Schema(

@@ -237,7 +237,28 @@ TRACKING_SERVER = TableType(
     )
 )  # fmt: skip
 
-CLUSTER = TableType(
+
+
+class Cluster(TableType):
+    """``aws.sagemaker_cluster``: a HyperPod cluster. SageMaker tells how many instances are aimed at where it was asked for a number."""
+
+    def _properties(self, client: Aws, id: str, raw: Raw, names: frozenset[str]) -> dict[str, Value]:
+        told = {**raw}
+        for groups in ("InstanceGroups", "RestrictedInstanceGroups"):
+            if raw.get(groups):
+                told[groups] = [{"InstanceCount": g.get("TargetCount"), **g} for g in raw[groups]]
+        return super()._properties(client, id, told, names)
+
+    def _update(self, client: Aws, recorded: ResourceState, desired: Desired, changed: frozenset[str]) -> None:
+        before = {g["InstanceGroupName"] for g in recorded.attributes.get("InstanceGroups") or ()}
+        after = {g["InstanceGroupName"] for g in desired.attributes.get("InstanceGroups") or ()}
+        sent = self._parameters(client, "UpdateCluster", desired.attributes)
+        if before - after:
+            sent["InstanceGroupsToDelete"] = sorted(before - after)
+        client.call("sagemaker", "UpdateCluster", **{**sent, "ClusterName": recorded.id})
+
+
+CLUSTER = Cluster(
     Table(
         type="aws.sagemaker_cluster",
         cloudformation="AWS::SageMaker::Cluster",

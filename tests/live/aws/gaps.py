@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
+from live.aws import cloudcontrol
 from moto.core.exceptions import ServiceException
 from moto.core.resource_tagging import TaggedResource
 from moto.ecr.models import ecr_backends
@@ -267,7 +268,22 @@ def endpoint_uses(p: P, c: Context) -> None:
     """A configuration that an endpoint is being made or changed from cannot go: SageMaker says so of those in use."""
 
 
+def update_cluster(p: P, c: Context) -> P:
+    cluster = c.sagemaker.clusters.get(p["ClusterName"])
+    if cluster is None:
+        raise refused(f"Cluster {p['ClusterName']} not found", "ResourceNotFound")
+    gone = set(p.get("InstanceGroupsToDelete", ()))
+    groups = {g["InstanceGroupName"]: g for g in cluster.instance_groups if g["InstanceGroupName"] not in gone}
+    for group in p.get("InstanceGroups", ()):
+        count = {"CurrentCount": group["InstanceCount"], "TargetCount": group["InstanceCount"]}
+        groups[group["InstanceGroupName"]] = {**{k: v for k, v in group.items() if k != "InstanceCount"}, **count}
+    cluster.instance_groups = list(groups.values())
+    return {"ClusterArn": cluster.arn}
+
+
 ANSWERS: dict[str, Callable[[P, Context], Any]] = {
+    **cloudcontrol.ANSWERS,
+    "sagemaker:UpdateCluster": update_cluster,
     "sagemaker:UpdateEndpoint": update_endpoint,
     "sagemaker:UpdateEndpointWeightsAndCapacities": update_weights,
     "sagemaker:DeleteModelPackage": delete_model_package,
