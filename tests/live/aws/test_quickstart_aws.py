@@ -12,9 +12,17 @@ from typing import Any
 
 import pytest
 from live.aws.work import SageMaker
+from live.milvus.world import lite_server
 
 QUICKSTART = Path(__file__).parents[3] / "examples" / "quickstart"
 REGION = "eu-central-1"
+
+
+@pytest.fixture(scope="module")
+def lite_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Milvus beside moto. Of the module, so that no test counts the server as a process that it left behind."""
+    with lite_server(tmp_path_factory.mktemp("milvus")) as uri:
+        yield uri
 
 
 @pytest.fixture
