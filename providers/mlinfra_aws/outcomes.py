@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlinfra.model.values import Map, Value, freeze
-from mlinfra.provider.failures import Invalid
+from mlinfra.provider.failures import AlreadyExists, Invalid
 from mlinfra.provider.files import select
 from mlinfra.provider.progress import say
 
@@ -27,6 +27,24 @@ class Outcome:
     digests: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
+
+
+def owner(client: Aws, bucket: str, name: str) -> dict[str, Any] | None:
+    """Whose runs of this name are: ``address``, ``op`` of the create, ``fingerprint`` of the last one. None: nobody's; nothing was made."""
+    return objects.get_json(client, _owner(bucket, name))
+
+
+def own(client: Aws, bucket: str, name: str, *, address: str, op: str, fingerprint: str = "", new: bool = False) -> None:
+    """Take note of whose they are. AlreadyExists when ``new`` ones would be another's."""
+    found = owner(client, bucket, name) or {}
+    if new and found.get("address", address) != address:
+        raise AlreadyExists(f"there are runs of {name} already: those of {found['address']}", path=("name",))
+    objects.put_json(client, _owner(bucket, name), {"address": address, "op": op, "fingerprint": fingerprint})
+
+
+def forget(client: Aws, bucket: str, name: str) -> None:
+    """No run of this name was ever done: its records go, content stays for whoever refers to it, and goes with the bucket."""
+    objects.delete_below(client, Place(bucket, f"results/{name}"))
 
 
 def content(bucket: str, digest: str) -> Place:
@@ -91,6 +109,10 @@ def shown(outcome: Outcome | None) -> dict[str, Value]:
     if outcome is None:
         return {"outputs": Map(), "metrics": Map()}
     return {"outputs": freeze(dict(outcome.outputs)), "metrics": freeze(dict(outcome.metrics))}
+
+
+def _owner(bucket: str, name: str) -> Place:
+    return Place(bucket, f"results/{name}/owner.json")
 
 
 def _record(bucket: str, name: str, fingerprint: str) -> Place:

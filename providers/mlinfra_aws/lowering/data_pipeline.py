@@ -53,7 +53,7 @@ def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
         given(bucket=where, code=attributes["code"], steps=attributes["steps"], requirements=_some(attributes["requirements"])),
         role="code",
     )  # fmt: skip
-    role = service_role(context, f"{name}-steps", [*may_run_containers(), *reach(context), *_may_process(name)], role="role")
+    role = service_role(context, f"{name}-steps", [*may_run_containers(), *reach(context, own(context, "BucketName", role="bucket")), *_may_process(name)], role="role")
     machine = chosen(Resources(), context, offers=offers(), use="processing", region=region, least=LEAST).offer.type
     container = spec.image or image(context, "cpu", region)
     steps = [_step(key, step, attributes["steps"], name, machine, container, context) for key, step in attributes["steps"].items()]

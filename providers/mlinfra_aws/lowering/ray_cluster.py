@@ -51,8 +51,14 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     profile = own(context, "InstanceProfileName", role="profile")
     firewall = machines.security_group(context, name, {10001: "Ray clients", 8265: "Ray's dashboard and jobs"}, inside=True)
     inside = context.resource(
-        "aws.security_group_ingress",
-        {"GroupId": group, "IpProtocol": "-1", "SourceSecurityGroupId": group, "Description": "between the nodes"},
+        "aws.resource",
+        {
+            "type": "AWS::EC2::SecurityGroupIngress",
+            "GroupId": group,
+            "IpProtocol": "-1",
+            "SourceSecurityGroupId": group,
+            "Description": "between the nodes",
+        },
         role="inside",
     )
     resources = [firewall, inside, *machines.profile(context, name, (allow(("ec2:DescribeInstances",), ("*",)),))]

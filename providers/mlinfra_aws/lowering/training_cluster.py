@@ -46,8 +46,8 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     # who says nothing of nodes wants hardware for jobs, not machines that stay
     kept = spec.nodes.min > 0 and "nodes" in context.component.properties
     resources: list[Resource] = [
-        bucket(context, name, role="bucket"),
-        service_role(context, f"{name}-jobs", [*may_run_containers(), *reach(context)], role="role"),
+        bucket(context, name),
+        service_role(context, f"{name}-jobs", [*may_run_containers(), *reach(context, own(context, "BucketName"))], role="role"),
     ]
     if kept:
         resources += _hyperpod(spec, choice, name, context)
@@ -56,7 +56,7 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
         resources=tuple(resources),
         outputs=Map(
             id=own(context, "RoleName", role="role"),
-            name=own(context, "BucketName", role="bucket"),
+            name=own(context, "BucketName"),
             engine="managed",
             address=f"{'hyperpod' if kept else 'sagemaker'}:{o.type}{':spot' if spec.resources.spot else ''}",
             dashboard=None,
@@ -68,9 +68,9 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     )
 
 
-def reach(context: LoweringContext) -> tuple[Map, ...]:
-    """A job reads what its inputs name, which may lie in any bucket of the stack, and writes into the cluster's own."""
-    arn = text("arn:aws:s3:::${name}", name=own(context, "BucketName", role="bucket"))
+def reach(context: LoweringContext, where: Value) -> tuple[Map, ...]:
+    """A job reads what its inputs name, which may lie in any bucket of the stack, and writes into the bucket ``where``."""
+    arn = text("arn:aws:s3:::${name}", name=where)
     stack = "-".join(p for p in (context.project, context.environment) if p)
     read = ("s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation")
     return may_write(arn), allow(read, (f"arn:aws:s3:::{stack}-*", f"arn:aws:s3:::{stack}-*/*"))
@@ -78,7 +78,7 @@ def reach(context: LoweringContext) -> tuple[Map, ...]:
 
 def _hyperpod(spec: TrainingCluster, choice: Choice, name: Value, context: LoweringContext) -> list[Resource]:
     """HyperPod: machines that stay. Its lifecycle script lies in the bucket; one that does nothing is enough."""
-    where = own(context, "BucketName", role="bucket")
+    where = own(context, "BucketName")
     script = context.resource(
         "aws.s3_object", {"Bucket": where, "Key": f"{_KEPT}/on_create.sh", "Body": "#!/bin/sh\nexit 0\n"}, role="script"
     )

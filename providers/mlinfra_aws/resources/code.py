@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value, is_known
-from mlinfra.provider.failures import Invalid
+from mlinfra.provider.failures import AlreadyExists, Invalid
 
 from mlinfra_aws import objects, packing
 from mlinfra_aws.client import Aws
@@ -46,11 +46,11 @@ class RunCode:
         return await client.run(_read, client, recorded.id, recorded.attributes)
 
     async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
-        return await client.run(_make, client, desired.attributes, token)
+        return await client.run(_make, client, desired, token, True)
 
     async def update(self, client: Aws, recorded: ResourceState, desired: Desired) -> Observed:
         marker = await client.run(objects.get_json, client, _marker(recorded.id))
-        return await client.run(_make, client, desired.attributes, (marker or {}).get("op", ""))
+        return await client.run(_make, client, desired, (marker or {}).get("op", ""), False)
 
     async def delete(self, client: Aws, recorded: ResourceState) -> None:
         def drop() -> None:
@@ -67,9 +67,6 @@ class RunCode:
 
         return await client.run(look)
 
-    async def adopt(self, client: Aws, id: str) -> Observed | None:
-        return await client.run(_read, client, id, Map(bucket=id.partition("/")[0]))
-
 
 def _marker(id: str) -> Place:
     return Place(id.partition("/")[0], "code/current.json")
@@ -84,10 +81,13 @@ def _read(client: Aws, id: str, known: Map) -> Observed | None:
     return Observed(id, Map({**known, "uri": place.uri, "status": status}))
 
 
-def _make(client: Aws, wanted: Map, op: str) -> Observed:
-    requirements = packing.lines(client, wanted.get("requirements"))
-    run = packing.describe("processing", wanted["steps"], requirements)
-    place = packing.upload(client, str(wanted["bucket"]), wanted["code"], run)
+def _make(client: Aws, desired: Desired, op: str, new: bool) -> Observed:
+    wanted = desired.attributes
     id = f"{wanted['bucket']}/code"
-    objects.put_json(client, _marker(id), {"op": op, "uri": place.uri})
+    marker = objects.get_json(client, _marker(id)) or {}
+    if new and marker.get("address", desired.address) != desired.address:
+        raise AlreadyExists(f"the bucket {wanted['bucket']} holds the code of {marker['address']} already", path=("bucket",))
+    run = packing.describe("processing", wanted["steps"], packing.lines(client, wanted.get("requirements")))
+    place = packing.upload(client, str(wanted["bucket"]), wanted["code"], run)
+    objects.put_json(client, _marker(id), {"op": op, "address": desired.address, "uri": place.uri})
     return Observed(id, Map({**wanted, "uri": place.uri, "status": "ready"}))

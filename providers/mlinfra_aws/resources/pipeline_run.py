@@ -12,6 +12,7 @@ from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.failures import Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
+from mlinfra.provider.naming import digest_of
 from mlinfra.provider.progress import say
 from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipeline
 from mlinfra.provider.runs.reach import kept
@@ -64,23 +65,27 @@ class PipelineRun:
         return await client.run(_read, client, recorded.attributes)
 
     async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
-        return await _make(client, desired, token)
+        return await _make(client, desired, token, token)
 
     async def update(self, client: Aws, recorded: ResourceState, desired: Desired) -> Observed:
-        mark = of_pipeline(desired.attributes)
-        return await _make(client, desired, f"{mark[:16]}{int(time.time()):016x}")
+        wanted = desired.attributes
+        owner = await client.run(outcomes.owner, client, str(wanted["bucket"]), str(wanted["pipeline"])) or {}
+        return await _make(client, desired, digest_of((of_pipeline(wanted), time.time()), 32), str(owner.get("op", "")))
 
     async def delete(self, client: Aws, recorded: ResourceState) -> None:
-        """What runs left goes with its bucket; an execution cannot be deleted."""
+        """Its records; an execution cannot be deleted."""
+        await client.run(outcomes.forget, client, str(recorded.attributes["bucket"]), str(recorded.attributes["pipeline"]))
 
     async def find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
-        execution = await client.run(_started, client, str(desired.attributes["pipeline"]), token)
-        if execution is None:
+        wanted = desired.attributes
+        owner = await client.run(outcomes.owner, client, str(wanted["bucket"]), str(wanted["pipeline"]))
+        if owner is None or owner.get("op") != token:
             return None
-        return await _finish(client, desired, execution)
-
-    async def adopt(self, client: Aws, id: str) -> Observed | None:
-        raise Invalid("a run cannot be imported: import its pipeline; apply finds what was run already")
+        execution = await client.run(_started, client, str(wanted["pipeline"]), token)
+        if execution is not None and not owner.get("fingerprint"):
+            return await _finish(client, desired, execution, token)
+        known = Map({**wanted, "fingerprint": owner.get("fingerprint"), "status": DONE if owner.get("fingerprint") else DEFERRED})
+        return await client.run(_read, client, known)
 
 
 def _observed(wanted: Map, mark: str, outcome: outcomes.Outcome | None, status: str) -> Observed:
@@ -92,27 +97,28 @@ def _observed(wanted: Map, mark: str, outcome: outcomes.Outcome | None, status: 
 
 
 def _read(client: Aws, known: Map) -> Observed | None:
-    try:
-        client.insist("s3", "HeadBucket", Bucket=known["bucket"])
-    except (NotFound, Failure):
+    bucket, pipeline = str(known["bucket"]), str(known["pipeline"])
+    if outcomes.owner(client, bucket, pipeline) is None:
         return None
     mark = str(known.get("fingerprint") or "")
-    outcome = outcomes.recall(client, str(known["bucket"]), str(known["pipeline"]), mark) if mark else None
+    outcome = outcomes.recall(client, bucket, pipeline, mark) if mark else None
     if outcome is None and known.get("status") == DEFERRED:
         return _observed(known, "", None, DEFERRED)
     return _observed(known, mark if outcome else "", outcome, DONE if outcome else "incomplete")
 
 
-async def _make(client: Aws, desired: Desired, token: str) -> Observed:
+async def _make(client: Aws, desired: Desired, token: str, op: str) -> Observed:
     wanted = desired.attributes
     bucket, pipeline, mark = str(wanted["bucket"]), str(wanted["pipeline"]), of_pipeline(wanted)
+    await client.run(lambda: outcomes.own(client, bucket, pipeline, address=desired.address, op=op, new=token == op))
     outcome = await client.run(outcomes.recall, client, bucket, pipeline, mark)
-    if outcome is not None:
-        return _observed(wanted, mark, outcome, DONE)
-    if not wanted.get("run_on_apply", True):
+    if outcome is None and not wanted.get("run_on_apply", True):
         return _observed(wanted, "", None, DEFERRED)
-    execution = await client.run(_start, client, pipeline, token)
-    return await _finish(client, desired, execution)
+    if outcome is None:
+        execution = await client.run(_start, client, pipeline, token)
+        return await _finish(client, desired, execution, op)
+    await client.run(lambda: outcomes.own(client, bucket, pipeline, address=desired.address, op=op, fingerprint=mark))
+    return _observed(wanted, mark, outcome, DONE)
 
 
 def _start(client: Aws, pipeline: str, token: str) -> str:
@@ -137,7 +143,7 @@ def _started(client: Aws, pipeline: str, token: str) -> str | None:
     return next((str(r["PipelineExecutionArn"]) for r in rows if r.get("PipelineExecutionDisplayName") == name), None)
 
 
-async def _finish(client: Aws, desired: Desired, execution: str) -> Observed:
+async def _finish(client: Aws, desired: Desired, execution: str, op: str) -> Observed:
     wanted = desired.attributes
     await _wait(client, execution, desired.timeout)
     bucket, pipeline, mark = str(wanted["bucket"]), str(wanted["pipeline"]), of_pipeline(wanted)
@@ -146,6 +152,7 @@ async def _finish(client: Aws, desired: Desired, execution: str) -> Observed:
     places = [(base.below(f"{name}/mlinfra/{outcomes.RESULTS}"), base.below(name)) for name in writing]
     outcome = await client.run(outcomes.collect, client, bucket, places, execution)
     await client.run(outcomes.keep, client, bucket, pipeline, mark, outcome)
+    await client.run(lambda: outcomes.own(client, bucket, pipeline, address=desired.address, op=op, fingerprint=mark))
     return _observed(wanted, mark, outcome, DONE)
 
 

@@ -97,24 +97,27 @@ class TrainingRun:
         return await client.run(_read, client, recorded.attributes)
 
     async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
-        return await _make(client, desired, token)
+        return await _make(client, desired, token, token)
 
     async def update(self, client: Aws, recorded: ResourceState, desired: Desired) -> Observed:
-        return await _make(client, desired, digest_of((_mark(desired.attributes), time.time()), 32))
+        wanted = desired.attributes
+        owner = await client.run(outcomes.owner, client, str(wanted["bucket"]), str(wanted["name"])) or {}
+        return await _make(client, desired, digest_of((_mark(wanted), time.time()), 32), str(owner.get("op", "")))
 
     async def delete(self, client: Aws, recorded: ResourceState) -> None:
-        """What runs left goes with its bucket; SageMaker keeps a training job's description."""
+        """Its records; SageMaker keeps a training job's description."""
+        await client.run(outcomes.forget, client, str(recorded.attributes["bucket"]), str(recorded.attributes["name"]))
 
     async def find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
-        job = _job_name(desired.attributes, token)
-        try:
-            await client.run(lambda: client.insist("sagemaker", "DescribeTrainingJob", TrainingJobName=job))
-        except NotFound:
+        wanted = desired.attributes
+        owner = await client.run(outcomes.owner, client, str(wanted["bucket"]), str(wanted["name"]))
+        if owner is None or owner.get("op") != token:
             return None
-        return await _finish(client, desired, job)
-
-    async def adopt(self, client: Aws, id: str) -> Observed | None:
-        raise Invalid("a run cannot be imported; apply finds what was run already")
+        job = _job_name(wanted, token)
+        if not owner.get("fingerprint") and await client.run(_exists, client, job):
+            return await _finish(client, desired, job, token)
+        mark = owner.get("fingerprint") or ""
+        return await client.run(_read, client, Map({**wanted, "fingerprint": mark, "status": DONE if mark else DEFERRED}))
 
     async def logs(self, client: Aws, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
         """The newest job's lines in CloudWatch; ``follow`` shows what is there and ends."""
@@ -147,30 +150,38 @@ def _observed(wanted: Map, mark: str, outcome: outcomes.Outcome | None, status: 
     return Observed(str(wanted["name"]), Map({**wanted, **computed}))
 
 
-def _read(client: Aws, known: Map) -> Observed | None:
+def _exists(client: Aws, job: str) -> bool:
     try:
-        client.insist("s3", "HeadBucket", Bucket=known["bucket"])
-    except (NotFound, Failure):
+        client.insist("sagemaker", "DescribeTrainingJob", TrainingJobName=job)
+    except NotFound:
+        return False
+    return True
+
+
+def _read(client: Aws, known: Map) -> Observed | None:
+    bucket, name = str(known["bucket"]), str(known["name"])
+    if outcomes.owner(client, bucket, name) is None:
         return None
     mark = str(known.get("fingerprint") or "")
-    outcome = outcomes.recall(client, str(known["bucket"]), str(known["name"]), mark) if mark else None
+    outcome = outcomes.recall(client, bucket, name, mark) if mark else None
     if outcome is None:
-        waits = known.get("status") == DEFERRED
-        return Observed(str(known["name"]), Map({**known, "status": DEFERRED if waits else "lost"}))
+        return _observed(known, "", None, DEFERRED if known.get("status") == DEFERRED else "lost")
     return _observed(known, mark, outcome, DONE)
 
 
-async def _make(client: Aws, desired: Desired, token: str) -> Observed:
+async def _make(client: Aws, desired: Desired, token: str, op: str) -> Observed:
     wanted = desired.attributes
-    mark = _mark(wanted)
-    outcome = await client.run(outcomes.recall, client, str(wanted["bucket"]), str(wanted["name"]), mark)
-    if outcome is not None:
-        _check(wanted, outcome)
-        return _observed(wanted, mark, outcome, DONE)
-    if not wanted.get("run_on_apply", True):
+    bucket, name, mark = str(wanted["bucket"]), str(wanted["name"]), _mark(wanted)
+    await client.run(lambda: outcomes.own(client, bucket, name, address=desired.address, op=op, new=token == op))
+    outcome = await client.run(outcomes.recall, client, bucket, name, mark)
+    if outcome is None and not wanted.get("run_on_apply", True):
         return _observed(wanted, "", None, DEFERRED)
-    job = await client.run(_start, client, desired, token)
-    return await _finish(client, desired, job)
+    if outcome is None:
+        job = await client.run(_start, client, desired, token)
+        return await _finish(client, desired, job, op)
+    _check(wanted, outcome)
+    await client.run(lambda: outcomes.own(client, bucket, name, address=desired.address, op=op, fingerprint=mark))
+    return _observed(wanted, mark, outcome, DONE)
 
 
 def _check(wanted: Map, outcome: outcomes.Outcome) -> None:
@@ -231,14 +242,16 @@ def _channel(name: str, uri: str) -> dict[str, Any]:
     return {"ChannelName": name, "InputMode": "File", "DataSource": {"S3DataSource": source}}
 
 
-async def _finish(client: Aws, desired: Desired, job: str) -> Observed:
+async def _finish(client: Aws, desired: Desired, job: str, op: str) -> Observed:
     wanted = desired.attributes
     bucket, mark = str(wanted["bucket"]), _mark(wanted)
     described = await _wait(client, job, desired.timeout)
     folder = objects.place_of(str(described["ModelArtifacts"]["S3ModelArtifacts"]).rstrip("/"))
     places = [(folder.below(outcomes.RESULTS), folder)]
     outcome = await client.run(outcomes.collect, client, bucket, places, job)
-    await client.run(outcomes.keep, client, bucket, str(wanted["name"]), mark, outcome)
+    name = str(wanted["name"])
+    await client.run(outcomes.keep, client, bucket, name, mark, outcome)
+    await client.run(lambda: outcomes.own(client, bucket, name, address=desired.address, op=op, fingerprint=mark))
     return _observed(wanted, mark, outcome, DONE)
 
 
