@@ -20,7 +20,6 @@ from mlinfra.model.values import Path
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
-
 from mlinfra_aws.engine.batch import Batcher
 from mlinfra_aws.faults import failure_of, refused
 from mlinfra_aws.settings import AwsConfig

@@ -27,34 +27,23 @@ _TAKEN = re.compile(
     r"ConflictException\.AlreadyExists)$"
 )
 _SLOW = frozenset(
-    """Throttling ThrottlingException ThrottledException Throttled RequestLimitExceeded TooManyRequestsException SlowDown 503SlowDown
-    RequestThrottled RequestThrottledException PriorRequestNotComplete BandwidthLimitExceeded EC2ThrottledException
-    TransactionInProgressException ProvisionedThroughputExceededException""".split()
+    ["Throttling", "ThrottlingException", "ThrottledException", "Throttled", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown", "503SlowDown", "RequestThrottled", "RequestThrottledException", "PriorRequestNotComplete", "BandwidthLimitExceeded", "EC2ThrottledException", "TransactionInProgressException", "ProvisionedThroughputExceededException"]
 )
 _FORBIDDEN = frozenset(
-    """AccessDenied AccessDeniedException AccessDeniedForDependencyException AllAccessDisabled UnauthorizedOperation AuthFailure
-    ExpiredToken ExpiredTokenException InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch InvalidAccessKeyId
-    OptInRequired NotAuthorized AuthorizationError InvalidToken TokenRefreshRequired 403 Forbidden
-    IncompleteSignature MissingAuthenticationToken""".split()
+    ["AccessDenied", "AccessDeniedException", "AccessDeniedForDependencyException", "AllAccessDisabled", "UnauthorizedOperation", "AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidAccessKeyId", "OptInRequired", "NotAuthorized", "AuthorizationError", "InvalidToken", "TokenRefreshRequired", "403", "Forbidden", "IncompleteSignature", "MissingAuthenticationToken"]
 )
 _SIGN_IN = frozenset(
-    """ExpiredToken ExpiredTokenException InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch InvalidAccessKeyId
-    InvalidToken TokenRefreshRequired""".split()
+    ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"]
 )
 _FULL = re.compile(
     r"(LimitExceeded\w*|ServiceQuotaExceeded\w*|ResourceLimitExceeded|Insufficient\w*Capacity\w*|VcpuLimitExceeded|TooManyBuckets|"
     r"MaxSpotInstanceCountExceeded|InstanceLimitExceeded|Unsupported\w*Capacity)$"
 )
 _CHANGED = frozenset(
-    """ConflictException ConcurrentModification ConcurrentModificationException ConcurrentUpdateException OperationAborted ResourceInUse
-    ResourceInUseException DeleteConflict DependencyViolation ResourceConflictException ConditionalRequestConflict IncorrectState
-    IncorrectInstanceState VolumeInUse ResourceContention ScalingActivityInProgress InvalidGroup.InUse IncorrectModificationState
-    ConcurrentOperationException ResourceInUseFault""".split()
+    ["ConflictException", "ConcurrentModification", "ConcurrentModificationException", "ConcurrentUpdateException", "OperationAborted", "ResourceInUse", "ResourceInUseException", "DeleteConflict", "DependencyViolation", "ResourceConflictException", "ConditionalRequestConflict", "IncorrectState", "IncorrectInstanceState", "VolumeInUse", "ResourceContention", "ScalingActivityInProgress", "InvalidGroup.InUse", "IncorrectModificationState", "ConcurrentOperationException", "ResourceInUseFault"]
 )
 _BROKEN = frozenset(
-    """InternalError InternalFailure InternalServerError InternalServiceException ServiceUnavailable ServiceUnavailableException
-    RequestTimeout RequestTimeoutException ServerException InternalServiceError HandlerInternalFailureException
-    ServiceInternalErrorException NetworkFailure NotStabilized Unavailable InternalFailureException""".split()
+    ["InternalError", "InternalFailure", "InternalServerError", "InternalServiceException", "ServiceUnavailable", "ServiceUnavailableException", "RequestTimeout", "RequestTimeoutException", "ServerException", "InternalServiceError", "HandlerInternalFailureException", "ServiceInternalErrorException", "NetworkFailure", "NotStabilized", "Unavailable", "InternalFailureException"]
 )
 _LOST = re.compile(
     r"could not find|does not exist|not found|recordnotfound|no such|cannot find|doesn't exist|unable to find", re.IGNORECASE

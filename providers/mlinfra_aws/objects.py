@@ -16,7 +16,6 @@ from typing import IO, Any
 from mlinfra.provider.failures import Invalid, NotFound
 from mlinfra.provider.files import SelectedFile
 from mlinfra.provider.progress import say
-
 from mlinfra_aws.client import Aws
 
 _PART = 64 * 2**20
@@ -61,10 +60,10 @@ def put_file(client: Aws, place: Place, path: Path) -> None:
 
 
 def _put_parts(client: Aws, place: Place, file: IO[bytes]) -> None:
-    at = {"Bucket": place.bucket, "Key": place.key}
+    at: dict[str, Any] = {"Bucket": place.bucket, "Key": place.key}
     upload = client.insist("s3", "CreateMultipartUpload", **at)["UploadId"]
     try:
-        parts = []
+        parts: list[dict[str, Any]] = []
         while chunk := file.read(_PART):
             number = len(parts) + 1
             answer = client.insist("s3", "UploadPart", **at, UploadId=upload, PartNumber=number, Body=chunk)

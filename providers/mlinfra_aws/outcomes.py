@@ -11,7 +11,6 @@ from mlinfra.model.values import Map, Value, freeze
 from mlinfra.provider.failures import AlreadyExists, Invalid
 from mlinfra.provider.files import select
 from mlinfra.provider.progress import say
-
 from mlinfra_aws import objects, packing
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place

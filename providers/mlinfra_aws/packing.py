@@ -15,7 +15,6 @@ from mlinfra.model.values import EMPTY, Map, Secret, Value, leaves, thaw
 from mlinfra.provider import files
 from mlinfra.provider.failures import Invalid
 from mlinfra.provider.runs.words import argv, parameters, requirement_lines
-
 from mlinfra_aws import objects
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place

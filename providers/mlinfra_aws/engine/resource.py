@@ -185,6 +185,8 @@ class TableType:
         key = self.table.key or member_of(shape, self.table.name, self.table.names) or self.table.name
         if key not in shape.members and key + "s" in shape.members:  # repositoryName, repositoryNames
             key += "s"
+        if key not in shape.members and key.removesuffix("s") in shape.members:  # DescribeVolumes takes VolumeIds, DeleteVolume a VolumeId
+            key = key.removesuffix("s")
         member = shape.members.get(key)
         return {key: [id] if member is not None and member.type_name == "list" else id}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mlinfra.kinds.bucket import Bucket
 from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
-
 from mlinfra_aws.lowering.common import bucket, named, own, text
 
 

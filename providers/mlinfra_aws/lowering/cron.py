@@ -1,7 +1,7 @@
 """Cron as people write it (five fields) as EventBridge writes it (six).
 
-https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html: a year is added, days of the week count from 1 (Sunday), and of the two fields
-for days one must be ``?``.
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html: a year is added, days of the week count
+from 1 (Sunday), and of the two fields for days one must be ``?``.
 """
 
 from __future__ import annotations

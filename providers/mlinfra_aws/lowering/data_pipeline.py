@@ -16,7 +16,6 @@ from mlinfra.model.values import Map, Secret, Value, is_known, leaves
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.lowering import chosen
 from mlinfra.provider.runs.lowering import pipeline
-
 from mlinfra_aws.images import image
 from mlinfra_aws.lowering.common import (
     allow,
@@ -53,7 +52,8 @@ def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
         given(bucket=where, code=attributes["code"], steps=attributes["steps"], requirements=_some(attributes["requirements"])),
         role="code",
     )  # fmt: skip
-    role = service_role(context, f"{name}-steps", [*may_run_containers(), *reach(context, own(context, "BucketName", role="bucket")), *_may_process(name)], role="role")
+    may = [*may_run_containers(), *reach(context, where), *_may_process(name)]
+    role = service_role(context, f"{name}-steps", may, role="role")
     machine = chosen(Resources(), context, offers=offers(), use="processing", region=region, least=LEAST).offer.type
     container = spec.image or image(context, "cpu", region)
     steps = [_step(key, step, attributes["steps"], name, machine, container, context) for key, step in attributes["steps"].items()]

@@ -8,7 +8,6 @@ from mlinfra.kinds.dataset import Dataset, local_source
 from mlinfra.model.values import Map, lookup
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.naming import physical_name
-
 from mlinfra_aws.lowering.common import own
 
 

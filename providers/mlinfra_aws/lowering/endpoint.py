@@ -18,7 +18,6 @@ from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Choice, Needs
 from mlinfra.provider.hardware.lowering import chosen
 from mlinfra.provider.runs.lowering import share
-
 from mlinfra_aws.images import image
 from mlinfra_aws.lowering.common import (
     bucket_arn_of,

@@ -9,7 +9,6 @@ from typing import Any
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.contract import LoweringContext
-
 from mlinfra_aws.lowering.common import given, named, own, service_role
 
 LINUX = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"

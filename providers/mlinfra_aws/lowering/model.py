@@ -12,7 +12,6 @@ from mlinfra.kinds.model import ModelVersion, RegisteredModel
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value, lookup
 from mlinfra.provider.contract import Lowered, LoweringContext
-
 from mlinfra_aws.images import image
 from mlinfra_aws.lowering.common import given, named, own, region_of
 
@@ -27,8 +26,10 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
     aliases = {alias: _known(alias, version, spec, context) for alias, version in spec.aliases.items()}
     resources: list[Resource] = [group]
     versions: dict[str, Value] = {}
+    before: tuple[str, ...] = ()  # one after the other, so that SageMaker's numbers are in the order of the spec
     for key, version in spec.versions.items():
-        made = _version(key, version, spec, context, [a for a, v in aliases.items() if v == key])
+        made = _version(key, version, spec, context, [a for a, v in aliases.items() if v == key], before)
+        before = (made[-1].address,)
         resources += made
         has_artifact = version.image is None
         versions[key] = Map(
@@ -42,7 +43,7 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
 
 
 def _version(
-    key: str, version: ModelVersion, spec: RegisteredModel, context: LoweringContext, aliases: list[str]
+    key: str, version: ModelVersion, spec: RegisteredModel, context: LoweringContext, aliases: list[str], before: tuple[str, ...]
 ) -> list[Resource]:
     where = ("versions", key)
     if (version.artifact is None) == (version.image is None):
@@ -72,6 +73,7 @@ def _version(
         ),
         role="version",
         key=key,
+        depends_on=before,
     )
     return [*resources, package]
 

@@ -11,7 +11,6 @@ from mlinfra.model.values import Value, is_known
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.lowering import chosen
 from mlinfra.provider.runs.lowering import job, job_outputs
-
 from mlinfra_aws.images import for_accelerator, image
 from mlinfra_aws.lowering.common import bucket, may_run_containers, named, offers, own, region_of, service_role
 from mlinfra_aws.lowering.training_cluster import LEAST, reach
@@ -55,7 +54,7 @@ def _on_cluster(spec: TrainingJob, cluster: Mapping[str, Value], context: Loweri
             hint="give the cluster engine: managed, or submit to ${CLUSTER.address} from inside its network",
         )
     if is_known(spec.processes) and isinstance(nodes, int) and spec.processes > nodes:
-        message = f"{spec.processes} processes on a cluster of at most {nodes} node{'s' if nodes != 1 else ''}: SageMaker gives each a node of its own"
+        message = f"{spec.processes} processes on at most {nodes} node{'s' if nodes != 1 else ''}: SageMaker gives each a node of its own"
         raise context.error("aws.too_many_processes", message, path=("processes",), hint=f"nodes: {{max: {spec.processes}}}")
     _, instance, *rest = address.split(":")
     accelerators = cluster.get("accelerators")

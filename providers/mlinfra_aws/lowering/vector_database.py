@@ -12,7 +12,6 @@ from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Needs
 from mlinfra.provider.hardware.lowering import chosen
-
 from mlinfra_aws.lowering import machines
 from mlinfra_aws.lowering.common import given, offers, own, region_of, text
 

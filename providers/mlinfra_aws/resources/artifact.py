@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
@@ -20,7 +21,6 @@ from mlinfra.model.values import Map, Value
 from mlinfra.provider import files
 from mlinfra.provider.failures import Invalid, NotFound
 from mlinfra.provider.progress import say
-
 from mlinfra_aws import objects
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
@@ -195,9 +195,8 @@ def pack(archive: Path, selected: list[files.SelectedFile]) -> None:
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w") as tar,
     ):
-        for name, source in (*((f.name, f.path) for f in selected), *_server(selected)):
+        for name, content in chain(((f.name, f.path.read_bytes()) for f in selected), _server(selected)):
             info = tarfile.TarInfo(name)
-            content = source.read_bytes() if isinstance(source, Path) else source
             info.size, info.mode = len(content), 0o644
             tar.addfile(info, io.BytesIO(content))
 

@@ -9,7 +9,6 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value, is_known
 from mlinfra.provider.failures import AlreadyExists, Invalid
-
 from mlinfra_aws import objects, packing
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place

@@ -13,7 +13,6 @@ from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
-
 from mlinfra_aws import objects
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place

@@ -16,7 +16,6 @@ from mlinfra.provider.naming import digest_of
 from mlinfra.provider.progress import say
 from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipeline
 from mlinfra.provider.runs.reach import kept
-
 from mlinfra_aws import outcomes
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
@@ -171,7 +170,7 @@ async def _wait(client: Aws, execution: str, limit: float | None) -> None:
         if status in ("Failed", "Stopped"):
             raise await client.run(_failed, client, execution, found)
         if limit is not None and time.monotonic() - started > limit:
-            await client.run(lambda: client.insist("sagemaker", "StopPipelineExecution", PipelineExecutionArn=execution, ClientRequestToken=execution[-32:].rjust(32, "0")))  # fmt: skip
+            await client.run(_stop, client, execution)
             raise Timeout(f"the pipeline was stopped after {limit:g} seconds")
         steps = await client.run(_steps, client, execution)
         now = ", ".join(f"{s['StepName']}: {s.get('StepStatus', '').lower()}" for s in steps)
@@ -181,6 +180,11 @@ async def _wait(client: Aws, execution: str, limit: float | None) -> None:
         async with waiting():
             await asyncio.sleep(pause)
         pause = min(_PACE, pause * 1.5)
+
+
+def _stop(client: Aws, execution: str) -> None:
+    token = execution[-32:].rjust(32, "0")
+    client.insist("sagemaker", "StopPipelineExecution", PipelineExecutionArn=execution, ClientRequestToken=token)
 
 
 def _steps(client: Aws, execution: str) -> list[Mapping[str, Any]]:
@@ -197,4 +201,5 @@ def _failed(client: Aws, execution: str, found: Mapping[str, Any]) -> Failure:
     reason = str((broken or EMPTY).get("FailureReason") or found.get("FailureReason") or found.get("PipelineExecutionStatus"))
     step = str((broken or EMPTY).get("StepName", ""))
     where = f"step {step}: " if step else ""
-    return Invalid(f"{where}{reason}", path=("steps", step) if step else (), hint=f"its log is in CloudWatch, /aws/sagemaker/ProcessingJobs; execution {execution}")  # fmt: skip
+    hint = f"its log is in CloudWatch, /aws/sagemaker/ProcessingJobs; execution {execution}"
+    return Invalid(f"{where}{reason}", path=("steps", step) if step else (), hint=hint)

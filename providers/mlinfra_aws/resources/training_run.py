@@ -12,14 +12,13 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves
 from mlinfra.provider.contract import Find
-from mlinfra.provider.failures import Failure, Invalid, NotFound, Timeout
+from mlinfra.provider.failures import Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import digest_of
 from mlinfra.provider.progress import say
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.words import argv, text
-
 from mlinfra_aws import objects, outcomes, packing
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place

@@ -1,7 +1,7 @@
 """What SageMaker does with a job that moto only notes down: it brings the inputs, runs the container's command, takes the outputs.
 
-The command that the request names runs here as a process, with ``/opt/ml`` moved to a folder of its own; places are those that SageMaker's documentation
-promises to containers. A definition that would not run there does not run here.
+The command that the request names runs here as a process, with ``/opt/ml`` moved to a folder of its own; places are those that SageMaker's
+documentation promises to containers. A definition that would not run there does not run here.
 """
 
 from __future__ import annotations
