@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
-from mlinfra.model.values import Path
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
@@ -129,7 +128,9 @@ class Aws:
     def partition(self) -> str:
         """``aws``, ``aws-cn``, ``aws-us-gov`` …"""
         region = self.region
-        return next((p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws")
+        return next(
+            (p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws"
+        )
 
     def _who(self) -> tuple[str, str]:
         with self._identifying:
@@ -138,7 +139,7 @@ class Aws:
                 self._identity = (str(told["Account"]), str(told["Arn"]))
             return self._identity
 
-    def call(self, service: str, operation: str, *, path: Path = (), **parameters: Any) -> dict[str, Any]:
+    def call(self, service: str, operation: str, *, path: Any = (), **parameters: Any) -> dict[str, Any]:
         """One request. Raises only failures; ``path`` is the attribute that a refusal is about."""
         from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
         from botocore.parsers import ResponseParserError
@@ -156,7 +157,7 @@ class Aws:
         answer.pop("ResponseMetadata", None)
         return answer
 
-    def insist(self, service: str, operation: str, *, path: Path = (), **parameters: Any) -> dict[str, Any]:
+    def insist(self, service: str, operation: str, *, path: Any = (), **parameters: Any) -> dict[str, Any]:
         """:meth:`call`, repeated while it can help: for what stands in the middle of an operation."""
         for attempt in range(1, _PATIENCE):
             try:
@@ -202,7 +203,11 @@ class Aws:
                         {"Key": "mlinfra:env", "Values": [self.environment]},
                     ]
                     rows = self.listed(
-                        "resourcegroupstaggingapi", "GetResources", "ResourceTagMappingList", TagFilters=filters, ResourcesPerPage=100
+                        "resourcegroupstaggingapi",
+                        "GetResources",
+                        "ResourceTagMappingList",
+                        TagFilters=filters,
+                        ResourcesPerPage=100,
                     )
                     found = {r["ResourceARN"]: {t["Key"]: t["Value"] for t in r.get("Tags", ())} for r in rows}
                 except Failure:

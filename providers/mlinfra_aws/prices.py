@@ -28,7 +28,9 @@ def _machines(type: Value, count: Value, region: str, *, spot: bool = False, abo
     number = int(count) if isinstance(count, (int, float, str)) and str(count).isdigit() else 1
     choice = offer_of(load("mlinfra_aws"), type, region, spot=spot)
     if choice is None:
-        return Cost(monthly=None, sentence=f"{number} × {type}" + (f" in {region}" if region else ", in a region that is not set"))
+        return Cost(
+            monthly=None, sentence=f"{number} × {type}" + (f" in {region}" if region else ", in a region that is not set")
+        )
     return choice.cost(number, about=about)
 
 

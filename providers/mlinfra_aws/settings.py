@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -95,5 +95,4 @@ class AwsConfig(BaseModel):
         """The address that calls to ``service`` go to; None: AWS's own."""
         if self.endpoint_url is None or isinstance(self.endpoint_url, str):
             return self.endpoint_url
-        found: Any = self.endpoint_url.get(service)
-        return found
+        return self.endpoint_url.get(service)

@@ -478,7 +478,7 @@ SAMPLES = (
     Sample(
         type="aws.ebs_volume",
         create={"AvailabilityZone": "us-east-1a", "Size": 10, "VolumeType": "gp3", "Encrypted": True, "Tags": tags(Name="data")},
-        update={"AvailabilityZone": "us-east-1a", "Size": 20, "VolumeType": "gp3", "Encrypted": True},
+        update={"AvailabilityZone": "us-east-1a", "Size": 10, "VolumeType": "gp2", "Encrypted": True},
         replace={"AvailabilityZone": "us-east-1b", "Size": 10, "VolumeType": "gp3", "Encrypted": True},
     ),
     Sample(

@@ -12,12 +12,11 @@ from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import Map, Path, Value, freeze, is_known
-from mlinfra.provider.contract import Client, Find
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import physical_name
 from mlinfra.provider.progress import say
-
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.checks import by_schema, by_shape, leaf_in
@@ -89,10 +88,10 @@ class TableType:
 
     # what the engine calls
 
-    async def read(self, client: Client, recorded: ResourceState) -> Observed | None:
+    async def read(self, client: Aws, recorded: ResourceState) -> Observed | None:
         return await client.run(self._read, client, recorded)
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         wanted = self.named(client, desired)
         if self.table.upsert:
             await self._refuse_taken(client, wanted)
@@ -103,7 +102,7 @@ class TableType:
             observed = await client.run(self._after, client, observed, wanted)
         return Observed(observed.id, _public(observed.attributes))
 
-    async def update(self, client: Client, recorded: ResourceState, desired: Desired) -> Observed:
+    async def update(self, client: Aws, recorded: ResourceState, desired: Desired) -> Observed:
         wanted = self.named(client, desired, recorded)
         self._check(wanted)
         changed = self.changed(recorded.attributes, wanted.attributes)
@@ -127,23 +126,27 @@ class TableType:
         told = {s: _time(raw[s]) for s in self._stamps if raw.get(s)}
         return Observed(observed.id, Map({**observed.attributes, **told})) if told else observed
 
-    async def delete(self, client: Client, recorded: ResourceState) -> None:
+    async def delete(self, client: Aws, recorded: ResourceState) -> None:
         try:
             await client.run(self._delete, client, recorded)
         except NotFound:
             return
         states = self.table.states
         if states is not None and states.until_gone:
-            stuck = await self.until(client, Observed(recorded.id, Map()), frozenset({"DeleteFailed", "DELETE_FAILED"}), gone=True)
+            stuck = await self.until(
+                client, Observed(recorded.id, Map()), frozenset({"DeleteFailed", "DELETE_FAILED"}), gone=True
+            )
             if stuck is not None:
-                raise Invalid(f"{recorded.id} cannot be deleted: {await client.run(self._reason, client, recorded.id) or stuck['state']}")
+                raise Invalid(
+                    f"{recorded.id} cannot be deleted: {await client.run(self._reason, client, recorded.id) or stuck['state']}"
+                )
 
-    async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
+    async def find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
         wanted = self.named(client, desired)
         found = await client.run(self._find, client, wanted, token)
         return None if found is None else Observed(found.id, _public(found.attributes))
 
-    async def adopt(self, client: Client, id: str) -> Observed | None:
+    async def adopt(self, client: Aws, id: str) -> Observed | None:
         return await client.run(self._adopt, client, id)
 
     # names
@@ -162,7 +165,10 @@ class TableType:
                 content=content, limit=self.table.limit, allowed=self.table.alphabet,
             )  # fmt: skip
         return Desired(
-            address=desired.address, type=desired.type, attributes=Map({**desired.attributes, name: derived}), timeout=desired.timeout
+            address=desired.address,
+            type=desired.type,
+            attributes=Map({**desired.attributes, name: derived}),
+            timeout=desired.timeout,
         )
 
     def id_of(self, client: Aws, attributes: Map) -> str:
@@ -185,7 +191,7 @@ class TableType:
         key = self.table.key or member_of(shape, self.table.name, self.table.names) or self.table.name
         if key not in shape.members and key + "s" in shape.members:  # repositoryName, repositoryNames
             key += "s"
-        if key not in shape.members and key.removesuffix("s") in shape.members:  # DescribeVolumes takes VolumeIds, DeleteVolume a VolumeId
+        elif key not in shape.members and key.removesuffix("s") in shape.members:
             key = key.removesuffix("s")
         member = shape.members.get(key)
         return {key: [id] if member is not None and member.type_name == "list" else id}
@@ -292,16 +298,15 @@ class TableType:
     def _properties(self, client: Aws, id: str, raw: Raw, names: frozenset[str]) -> dict[str, Value]:
         """The properties ``names`` of an object, in CloudFormation's words; None for what it has not."""
         found: dict[str, Value] = {}
-        words = {}
-        for member in raw:
-            words[member.lower()] = member
+        words = {member.lower(): member for member in raw}
         for name in names:
-            member = words.get(self.table.names.get(name, name).lower()) or words.get(name.lower())
-            value = raw.get(member) if member is not None else None
-            fragment = offered(self.table, self.published).get(name, {})
-            found[name] = None if value in (None, "", [], {}) and name not in self.table.defaults else from_api(
-                self.published, fragment, value, self.table.names
-            )  # fmt: skip
+            told = words.get(self.table.names.get(name, name).lower()) or words.get(name.lower(), "")
+            value = raw.get(told)
+            if value in (None, "", [], {}) and name not in self.table.defaults:
+                found[name] = None
+            else:
+                fragment = offered(self.table, self.published).get(name, {})
+                found[name] = from_api(self.published, fragment, value, self.table.names)
             if name == self.table.mark and isinstance(found[name], str):
                 found[name] = unmarked(found[name]) or None
         return found
@@ -414,7 +419,10 @@ class TableType:
     def _search(self, client: Aws, desired: Desired, token: str) -> str:
         """The id of what carries the token, where AWS gives the id; ``""``: nothing."""
         rows = client.listed(
-            "resourcegroupstaggingapi", "GetResources", "ResourceTagMappingList", TagFilters=[{"Key": tagging.OP, "Values": [token]}]
+            "resourcegroupstaggingapi",
+            "GetResources",
+            "ResourceTagMappingList",
+            TagFilters=[{"Key": tagging.OP, "Values": [token]}],
         )
         return next((self.id_in(str(r["ResourceARN"])) for r in rows), "")
 
@@ -474,7 +482,9 @@ class TableType:
         before = tagging.written(tags, recorded.attributes.get(tags.attribute))
         own = tagging.written(tags, desired.attributes.get(tags.attribute))
         after = {**client.config.default_tags, **own}
-        ours = {k: v for k, v in tagging.marks(client.project, client.environment, desired.address, "").items() if k != tagging.OP}
+        ours = {
+            k: v for k, v in tagging.marks(client.project, client.environment, desired.address, "").items() if k != tagging.OP
+        }
         add = {k: v for k, v in after.items() if before.get(k) != v}
         self._tag(client, Observed(recorded.id, recorded.attributes), {**add, **ours}, frozenset(before) - frozenset(after))
 
@@ -552,20 +562,19 @@ class TableType:
         listing = self.table.listing
         assert listing is not None
         found: dict[str, Raw] = {}
-        pages = 0
-        for page in client.pages_of(self.table.service, listing.operation, listing.items, **listing.parameters):
-            if pages >= max(most, 1):
+        pages = client.pages_of(self.table.service, listing.operation, listing.items, **listing.parameters)
+        for number, page in enumerate(pages):
+            if number >= max(most, 1):
                 return found, False
-            pages += 1
             for item in page:
                 found[str(dig(item, listing.id))] = item
         return found, True
 
-    async def _settle(self, client: Aws, observed: Observed, timeout: float | None) -> Raw:
+    async def _settle(self, client: Aws, observed: Observed, patience: float | None) -> Raw:
         """Wait until the object is ready. It failed: Invalid, with what stands as its half."""
         states = self.table.states
         assert states is not None
-        raw = await self.until(client, observed, states.ready | states.failed, timeout)
+        raw = await self.until(client, observed, states.ready | states.failed, patience)
         if raw is not None and raw["state"] in states.failed:
             reason = await client.run(self._reason, client, observed.id)
             failure = Invalid(f"{observed.id} is {raw['state']}: {reason or 'AWS gives no reason'}", partial=_half(observed))
@@ -574,13 +583,13 @@ class TableType:
         return raw or {}
 
     async def until(
-        self, client: Aws, observed: Observed, ends: frozenset[str], timeout: float | None = None, *, gone: bool = False
+        self, client: Aws, observed: Observed, ends: frozenset[str], patience: float | None = None, *, gone: bool = False
     ) -> Raw | None:
         """Look again and again until the object is in one of these states, or (``gone``) is no more. Many that are waited for at
         once are looked at together. Holds no slot meanwhile."""
         states = self.table.states
         assert states is not None
-        limit = timeout or states.limit
+        limit = patience or states.limit
         until = time.monotonic() + limit
         pause = 0.0
         while True:
@@ -595,7 +604,9 @@ class TableType:
             if state in ends:
                 return raw
             if time.monotonic() > until:
-                raise Timeout(f"{observed.id} is still {state or 'not there'} after {limit / 60:.0f} minutes", partial=_half(observed))
+                raise Timeout(
+                    f"{observed.id} is still {state or 'not there'} after {limit / 60:.0f} minutes", partial=_half(observed)
+                )
             say(f"{observed.id} is {state}" if state else f"{observed.id} is not there yet")
             pause = min(states.pace, pause * 1.6 + 0.5)
 
@@ -625,7 +636,7 @@ class TableType:
 class ListedType(TableType):
     """A type of which one list call tells many at once."""
 
-    async def read_many(self, client: Client, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
+    async def read_many(self, client: Aws, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
         listed, whole = await client.run(self._list, client, len(recorded))
         tagged = await client.run(client.tagged) if self._sweeps(recorded) else None
         found: dict[str, Observed] = {}
@@ -646,18 +657,24 @@ class ListedType(TableType):
     def _sweeps(self, recorded: Sequence[ResourceState]) -> bool:
         return self.table.tags is not None and not self.table.tags.inside
 
-    def _by_item(self, client: Aws, r: ResourceState, item: Raw, tagged: Mapping[str, Mapping[str, str]] | None) -> Observed | None:
+    def _by_item(
+        self, client: Aws, r: ResourceState, item: Raw, tagged: Mapping[str, Mapping[str, str]] | None
+    ) -> Observed | None:
         """The object by what the list tells; None: it has to be read."""
         listing, tags = self.table.listing, self.table.tags
         assert listing is not None
         swept = None
         if tags is not None and not tags.inside:
             swept = (tagged or {}).get(self.arn_of(client, Observed(r.id, r.attributes)))
-            if swept is None or self._tags_shown(client, swept, r.attributes.get(tags.attribute)) != r.attributes.get(tags.attribute):
+            if swept is None or self._tags_shown(client, swept, r.attributes.get(tags.attribute)) != r.attributes.get(
+                tags.attribute
+            ):
                 return None
         if listing.gives == "all":
             return self._seen(client, r, item)
-        if listing.gives == "stamp" and (not r.attributes.get(listing.stamp) or _time(item.get(listing.stamp)) != r.attributes[listing.stamp]):
+        if listing.gives == "stamp" and (
+            not r.attributes.get(listing.stamp) or _time(item.get(listing.stamp)) != r.attributes[listing.stamp]
+        ):
             return None
         if listing.gives == "existence" and tags is not None and swept is None:
             return None

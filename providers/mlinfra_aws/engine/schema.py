@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from mlinfra.model.schema import Attribute, Schema, TypeName
 from mlinfra.model.values import Map, Value, is_known
-
 from mlinfra_aws.engine.published import Fragment, Published, _read, published
 from mlinfra_aws.engine.table import Table
 from mlinfra_aws.engine.tags import with_tags
@@ -27,7 +27,10 @@ _TAGS: Fragment = {
         "type": "object",
         "additionalProperties": False,
         "required": ["Key", "Value"],
-        "properties": {"Key": {"type": "string", "minLength": 1, "maxLength": 128}, "Value": {"type": "string", "maxLength": 256}},
+        "properties": {
+            "Key": {"type": "string", "minLength": 1, "maxLength": 128},
+            "Value": {"type": "string", "maxLength": 256},
+        },
     },
 }
 Predict = Callable[[Map], Mapping[str, Value]]
@@ -37,7 +40,9 @@ def describe(table: Table) -> Published:
     """CloudFormation's schema of the type; for what CloudFormation has not, the table's own."""
     if table.cloudformation:
         found = published(table.cloudformation)
-        assert found is not None, f"data/cloudformation.json has no {table.cloudformation}: run scripts/condense_cloudformation.py"
+        assert found is not None, (
+            f"data/cloudformation.json has no {table.cloudformation}: run scripts/condense_cloudformation.py"
+        )
         return found
     return _read(f"{table.service}:{table.create}", table.extra, "botocore's service models", "")
 
@@ -90,7 +95,7 @@ def build(table: Table, schema: Published, predict: Predict | None = None) -> Sc
         create_first=table.create_first,
         named_by=table.name,
         inside=table.inside,
-        tagged=(lambda attributes, more: with_tags(table.tags, attributes, more)) if table.tags else None,
+        tagged=partial(with_tags, table.tags) if table.tags else None,
         description=f"{table.cloudformation or table.service + ':' + table.create}",
     )
 

@@ -41,7 +41,12 @@ _IN, _OUT = "/opt/ml/processing/input", "/opt/ml/processing/output"
 def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
     """A bucket, a role, the code's archive, the pipeline, a run, and a schedule with a role of its own where there is one."""
     if spec.ui:
-        raise context.error("aws.pipeline_page", "SageMaker Studio shows pipelines; there is no page to be served", path=("ui",), hint="leave it out")
+        raise context.error(
+            "aws.pipeline_page",
+            "SageMaker Studio shows pipelines; there is no page to be served",
+            path=("ui",),
+            hint="leave it out",
+        )
     region = region_of(context)
     attributes = pipeline(spec, context)
     _refuse_secrets(attributes["steps"], context)
@@ -56,13 +61,17 @@ def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
     role = service_role(context, f"{name}-steps", may, role="role")
     machine = chosen(Resources(), context, offers=offers(), use="processing", region=region, least=LEAST).offer.type
     container = spec.image or image(context, "cpu", region)
-    steps = [_step(key, step, attributes["steps"], name, machine, container, context) for key, step in attributes["steps"].items()]
+    steps = [
+        _step(key, step, attributes["steps"], name, machine, container, context) for key, step in attributes["steps"].items()
+    ]
     made = context.resource(
         "aws.sagemaker_pipeline",
         {
             "PipelineName": name,
             "RoleArn": own(context, "Arn", role="role"),
-            "PipelineDefinition": Map(PipelineDefinitionBody=Map(Version="2020-12-01", Metadata=Map(), Parameters=(), Steps=tuple(steps))),
+            "PipelineDefinition": Map(
+                PipelineDefinitionBody=Map(Version="2020-12-01", Metadata=Map(), Parameters=(), Steps=tuple(steps))
+            ),
         },
         role="pipeline",
     )
@@ -96,7 +105,12 @@ def _some(value: Value) -> Value:
 
 
 def _may_process(name: str) -> tuple[Map, ...]:
-    jobs = ("sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob", "sagemaker:StopProcessingJob", "sagemaker:AddTags")
+    jobs = (
+        "sagemaker:CreateProcessingJob",
+        "sagemaker:DescribeProcessingJob",
+        "sagemaker:StopProcessingJob",
+        "sagemaker:AddTags",
+    )
     passing = Map(
         Effect="Allow",
         Action="iam:PassRole",
@@ -107,7 +121,13 @@ def _may_process(name: str) -> tuple[Map, ...]:
 
 
 def _step(
-    key: str, step: Mapping[str, Any], steps: Mapping[str, Any], name: str, machine: str, container: Value, context: LoweringContext
+    key: str,
+    step: Mapping[str, Any],
+    steps: Mapping[str, Any],
+    name: str,
+    machine: str,
+    container: Value,
+    context: LoweringContext,
 ) -> Map:
     """One processing step."""
     where = own(context, "BucketName", role="bucket")
@@ -144,7 +164,9 @@ def _step(
     if needs:
         found["DependsOn"] = tuple(needs)
     if step.get("retries"):
-        policy = Map(ExceptionType=("Step.SERVICE_FAULT", "Step.THROTTLING", "SageMaker.JOB_INTERNAL_ERROR"), MaxAttempts=step["retries"])
+        policy = Map(
+            ExceptionType=("Step.SERVICE_FAULT", "Step.THROTTLING", "SageMaker.JOB_INTERNAL_ERROR"), MaxAttempts=step["retries"]
+        )
         found["RetryPolicies"] = (policy,)
     return Map(found)
 
@@ -156,7 +178,9 @@ def _executed(bucket: Value, name: str, step: str, output: str) -> Map:
 
 
 def _input(name: str, uri: Value) -> Map:
-    s3 = Map(S3Uri=uri, LocalPath=f"{_IN}/{name}", S3DataType="S3Prefix", S3InputMode="File", S3DataDistributionType="FullyReplicated")
+    s3 = Map(
+        S3Uri=uri, LocalPath=f"{_IN}/{name}", S3DataType="S3Prefix", S3InputMode="File", S3DataDistributionType="FullyReplicated"
+    )
     return Map(InputName=name, S3Input=s3)
 
 
@@ -186,7 +210,9 @@ def _schedule(spec: DataPipeline, name: str, context: LoweringContext) -> list[R
     try:
         expression = to_eventbridge(str(spec.schedule))
     except ValueError as error:
-        raise context.error("aws.schedule", str(error), path=("schedule",), hint="use two pipelines, or one field of the two") from None
+        raise context.error(
+            "aws.schedule", str(error), path=("schedule",), hint="use two pipelines, or one field of the two"
+        ) from None
     schedule = context.resource(
         "aws.scheduler_schedule",
         {
@@ -203,5 +229,3 @@ def _schedule(spec: DataPipeline, name: str, context: LoweringContext) -> list[R
         role="schedule",
     )
     return [starter, schedule]
-
-

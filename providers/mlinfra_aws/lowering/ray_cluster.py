@@ -23,10 +23,15 @@ set -eu
 dnf install -y -q python3.11 python3.11-pip
 python3.11 -m pip install -q 'ray[default]=={version}'
 """
-_HEAD = _SETUP + """
+_HEAD = (
+    _SETUP
+    + """
 /usr/local/bin/ray start --head --port=6379 --dashboard-host=0.0.0.0 --disable-usage-stats --num-cpus=0
 """
-_WORKER = _SETUP + """
+)
+_WORKER = (
+    _SETUP
+    + """
 token=$(curl -s -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 600' http://169.254.169.254/latest/api/token)
 region=$(curl -s -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/placement/region)
 for attempt in $(seq 120); do
@@ -37,6 +42,7 @@ for attempt in $(seq 120); do
 done
 exit 1
 """
+)
 
 
 def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:

@@ -72,7 +72,12 @@ def _alone(context: LoweringContext) -> tuple[list[Resource], dict[str, Value]]:
     name = named(context, limit=50)
     made = [
         bucket(context, name, role="bucket"),
-        service_role(context, f"{name}-jobs", [*may_run_containers(), *reach(context, own(context, "BucketName", role="bucket"))], role="role"),
+        service_role(
+            context,
+            f"{name}-jobs",
+            [*may_run_containers(), *reach(context, own(context, "BucketName", role="bucket"))],
+            role="role",
+        ),
     ]
     place = {
         "bucket": own(context, "BucketName", role="bucket"),
@@ -81,5 +86,3 @@ def _alone(context: LoweringContext) -> tuple[list[Resource], dict[str, Value]]:
         "accelerator": choice.offer.accelerator,
     }
     return made, place
-
-

@@ -6,7 +6,6 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw
 from mlinfra_aws.engine.table import Listing, States, Table
@@ -44,7 +43,9 @@ class Group(ListedType):
             client.insist("autoscaling", "DeleteTags", Tags=[self._tag_of(observed.id, k) for k in sorted(remove)])
         if add:
             spread = self._spread(observed.attributes)
-            sent = [{**self._tag_of(observed.id, k), "Value": v, "PropagateAtLaunch": spread.get(k, True)} for k, v in add.items()]
+            sent = [
+                {**self._tag_of(observed.id, k), "Value": v, "PropagateAtLaunch": spread.get(k, True)} for k, v in add.items()
+            ]
             client.insist("autoscaling", "CreateOrUpdateTags", Tags=sent)
         client.forget_tags()
 

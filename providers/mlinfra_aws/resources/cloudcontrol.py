@@ -15,11 +15,9 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, freeze, is_known, thaw
-from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.progress import say
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.checks import by_schema, leaf_in, unknown_name
@@ -115,7 +113,7 @@ class Resource:
         problems += [((), f"{name} needs {n!r}") for n in missing]
         return problems
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         wanted = desired.attributes
         for path, sentence in self.validate(wanted):
             raise Invalid(sentence, path=path)
@@ -150,9 +148,9 @@ class Resource:
         event: Mapping[str, Any] = client.call("cloudcontrol", operation, **parameters)["ProgressEvent"]
         return event
 
-    async def _done(self, client: Aws, event: Mapping[str, Any], timeout: float | None) -> Mapping[str, Any]:
+    async def _done(self, client: Aws, event: Mapping[str, Any], patience: float | None) -> Mapping[str, Any]:
         """Wait for a request's end; what it failed with, as the failure that it is."""
-        until = time.monotonic() + (timeout or _LIMIT)
+        until = time.monotonic() + (patience or _LIMIT)
         pause = 0.0
         while event["OperationStatus"] not in ("SUCCESS", "FAILED", "CANCEL_COMPLETE"):
             if time.monotonic() > until:
@@ -161,7 +159,9 @@ class Resource:
             async with waiting():
                 await asyncio.sleep(pause)
             pause = min(15.0, pause * 1.6 + 0.5)
-            answer = await client.run(client.insist, "cloudcontrol", "GetResourceRequestStatus", RequestToken=event["RequestToken"])
+            answer = await client.run(
+                client.insist, "cloudcontrol", "GetResourceRequestStatus", RequestToken=event["RequestToken"]
+            )
             event = answer["ProgressEvent"]
         if event["OperationStatus"] == "SUCCESS":
             return event
@@ -203,12 +203,12 @@ class Resource:
             Map({**shown, "type": type_name, "Identifier": identifier, "Attributes": own, "CreateOnly": only}),
         )
 
-    async def read(self, client: Client, recorded: ResourceState) -> Observed | None:
+    async def read(self, client: Aws, recorded: ResourceState) -> Observed | None:
         type_name, _, identifier = recorded.id.partition("|")
         raw = await client.run(self._get, client, type_name, identifier)
         return None if raw is None else self._observed(client, type_name, identifier, raw, recorded.attributes)
 
-    async def adopt(self, client: Client, id: str) -> Observed | None:
+    async def adopt(self, client: Aws, id: str) -> Observed | None:
         """By ``AWS::SQS::Queue|IDENTIFIER``."""
         type_name, _, identifier = id.partition("|")
         schema = published(type_name)
@@ -224,7 +224,7 @@ class Resource:
             given[style.attribute] = tagging.shown(style, world)
         return self._observed(client, type_name, identifier, {**raw, **thaw(Map(given))}, Map(given), answered=True)
 
-    async def update(self, client: Client, recorded: ResourceState, desired: Desired) -> Observed:
+    async def update(self, client: Aws, recorded: ResourceState, desired: Desired) -> Observed:
         for path, sentence in self.validate(desired.attributes):
             raise Invalid(sentence, path=path)
         type_name, _, identifier = recorded.id.partition("|")
@@ -271,17 +271,22 @@ class Resource:
         raw = self._get(client, type_name, identifier) or {}
         return tagging.told(raw.get(style.attribute)).get(tagging.OP, "")
 
-    async def delete(self, client: Client, recorded: ResourceState) -> None:
+    async def delete(self, client: Aws, recorded: ResourceState) -> None:
         type_name, _, identifier = recorded.id.partition("|")
         try:
             event = await client.run(
-                self._event, client, "DeleteResource", TypeName=type_name, Identifier=identifier, ClientToken=f"{time.time_ns():032x}"
+                self._event,
+                client,
+                "DeleteResource",
+                TypeName=type_name,
+                Identifier=identifier,
+                ClientToken=f"{time.time_ns():032x}",
             )
             await self._done(client, event, None)
         except NotFound:
             return
 
-    async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
+    async def find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
         return await client.run(self._find, client, desired, token)
 
     def _find(self, client: Aws, desired: Desired, token: str) -> Observed | None:

@@ -6,7 +6,6 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine.resource import Raw, TableType
 from mlinfra_aws.engine.table import States, Table
@@ -70,7 +69,9 @@ class DynamoTable(TableType):
         if "TimeToLiveSpecification" in names:
             ttl = client.insist("dynamodb", "DescribeTimeToLive", TableName=id).get("TimeToLiveDescription") or {}
             on = ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
-            found["TimeToLiveSpecification"] = Map(Enabled=on, **({"AttributeName": ttl["AttributeName"]} if "AttributeName" in ttl else {}))
+            found["TimeToLiveSpecification"] = Map(
+                Enabled=on, **({"AttributeName": ttl["AttributeName"]} if "AttributeName" in ttl else {})
+            )
         if "PointInTimeRecoverySpecification" in names:
             backups = client.insist("dynamodb", "DescribeContinuousBackups", TableName=id)["ContinuousBackupsDescription"]
             point = backups.get("PointInTimeRecoveryDescription") or {}
@@ -144,7 +145,12 @@ TABLE = DynamoTable(
             "LocalSecondaryIndexes": "AWS::DynamoDB::Table: local indexes are made with the table",
         },
         tags=Tags(list="ListTagsOfResource"),
-        states=States(path="TableStatus", ready=frozenset({"ACTIVE"}), failed=frozenset({"INACCESSIBLE_ENCRYPTION_CREDENTIALS"}), until_gone=True),
+        states=States(
+            path="TableStatus",
+            ready=frozenset({"ACTIVE"}),
+            failed=frozenset({"INACCESSIBLE_ENCRYPTION_CREDENTIALS"}),
+            until_gone=True,
+        ),
         limit=255,
         holds_data=True,
     )

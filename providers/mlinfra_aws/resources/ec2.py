@@ -10,9 +10,7 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Conflict, Invalid, NotFound
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType, dig
@@ -74,7 +72,9 @@ class SecurityGroup(Ec2Type):
         for name, way in (("SecurityGroupIngress", "Ingress"), ("SecurityGroupEgress", "Egress")):
             if name in desired.attributes and found.attributes.get(name) != desired.attributes[name]:
                 self._rewrite(client, found.id, way, found.attributes.get(name) or (), desired.attributes[name] or ())
-        return Observed(found.id, Map({**found.attributes, **{k: v for k, v in desired.attributes.items() if k in self.reshaped}}))
+        return Observed(
+            found.id, Map({**found.attributes, **{k: v for k, v in desired.attributes.items() if k in self.reshaped}})
+        )
 
     def _allow(self, client: Aws, id: str, way: str, rules: Sequence[Mapping[str, Any]]) -> None:
         if rules:
@@ -216,6 +216,7 @@ LAUNCH_TEMPLATE = LaunchTemplate(
         without=("TagSpecifications",),
         reads=("LaunchTemplateData", "VersionDescription"),
         computed={"LaunchTemplateId": "LaunchTemplateId", "LatestVersionNumber": "LatestVersionNumber"},
+        volatile=("LatestVersionNumber",),
         arn="LaunchTemplateId",
         tags=tags("launch-template"),
         listing=Listing(operation="DescribeLaunchTemplates", items="LaunchTemplates", id="LaunchTemplateId", gives="all"),
@@ -251,7 +252,11 @@ class Instance(Ec2Type):
             found["Monitoring"] = {"Enabled": bool(attributes["Monitoring"])}
         placement = {
             api: attributes[ours]
-            for ours, api in (("AvailabilityZone", "AvailabilityZone"), ("Tenancy", "Tenancy"), ("PlacementGroupName", "GroupName"))
+            for ours, api in (
+                ("AvailabilityZone", "AvailabilityZone"),
+                ("Tenancy", "Tenancy"),
+                ("PlacementGroupName", "GroupName"),
+            )
             if attributes.get(ours)
         }
         if placement:
@@ -272,7 +277,7 @@ class Instance(Ec2Type):
         return [i for r in rows for i in r.get("Instances", ()) if not self._is_over(i)]
 
     def _is_over(self, raw: Raw) -> bool:
-        return dig(raw, "State.Name") == "terminated"
+        return bool(dig(raw, "State.Name") == "terminated")
 
     def _properties(self, client: Aws, id: str, raw: Raw, names: frozenset[str]) -> dict[str, Value]:
         told = {
@@ -281,7 +286,9 @@ class Instance(Ec2Type):
             "Tenancy": dig(raw, "Placement.Tenancy"),
             "PlacementGroupName": dig(raw, "Placement.GroupName"),
         }
-        found = super()._properties(client, id, told, names - (self.reshaped - {"AvailabilityZone", "Tenancy", "PlacementGroupName"}))
+        found = super()._properties(
+            client, id, told, names - (self.reshaped - {"AvailabilityZone", "Tenancy", "PlacementGroupName"})
+        )
         if "IamInstanceProfile" in names:
             arn = dig(raw, "IamInstanceProfile.Arn")
             found["IamInstanceProfile"] = arn and str(arn).rpartition("/")[2]
@@ -300,9 +307,9 @@ class Instance(Ec2Type):
         seen = super()._as_wanted(client, id, raw, wanted)
         attributes = {**seen.attributes}
         for name, value in wanted.items():
-            if name == "UserData" and decoded(str(value)) == decoded(str(attributes.get(name))):
-                attributes[name] = value
-            elif name == "IamInstanceProfile" and str(value).rpartition("/")[2] == attributes.get(name):
+            told = attributes.get(name)
+            same_script = name == "UserData" and decoded(str(value)) == decoded(str(told))
+            if same_script or (name == "IamInstanceProfile" and str(value).rpartition("/")[2] == told):
                 attributes[name] = value
         return Observed(id, Map(attributes))
 
@@ -378,6 +385,7 @@ INSTANCE = Instance(
             "InstanceId": "InstanceId", "PrivateIp": "PrivateIpAddress", "PrivateDnsName": "PrivateDnsName", "PublicIp": "PublicIpAddress",
             "PublicDnsName": "PublicDnsName", "VpcId": "VpcId",
         },
+        volatile=("PublicIp", "PublicDnsName"),
         arn="InstanceId",
         tags=tags("instance"),
         listing=Listing(operation="DescribeInstances", items="Reservations", id="InstanceId", gives="all"),
@@ -438,7 +446,7 @@ class VolumeAttachment(TableType):
     def id_of(self, client: Aws, attributes: Map) -> str:
         return f"{attributes['VolumeId']}|{attributes['InstanceId']}"
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         self._check(desired)
         volume = desired.attributes["VolumeId"]
         standing = await client.run(self._attached, client, str(volume))
@@ -463,13 +471,16 @@ class VolumeAttachment(TableType):
     def _look(self, client: Aws, id: str, call: Callable[..., Any] | None = None) -> Raw | None:
         volume, _, instance = id.partition("|")
         raw = VOLUME._look(client, volume, call)
-        return next((a for a in (raw or {}).get("Attachments", ()) if a.get("InstanceId") == instance and a.get("State") != "detached"), None)
+        return next(
+            (a for a in (raw or {}).get("Attachments", ()) if a.get("InstanceId") == instance and a.get("State") != "detached"),
+            None,
+        )
 
-    async def adopt(self, client: Client, id: str) -> Observed | None:
+    async def adopt(self, client: Aws, id: str) -> Observed | None:
         raw = await client.run(self._look, client, id)
         return None if raw is None else Observed(id, Map({n: raw[n] for n in ("VolumeId", "InstanceId", "Device") if n in raw}))
 
-    async def delete(self, client: Client, recorded: ResourceState) -> None:
+    async def delete(self, client: Aws, recorded: ResourceState) -> None:
         volume, _, instance = recorded.id.partition("|")
         with suppress(NotFound, Conflict):
             await client.run(client.call, "ec2", "DetachVolume", VolumeId=volume, InstanceId=instance)

@@ -8,7 +8,6 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import Invalid, NotFound
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw
 from mlinfra_aws.engine.table import Listing, Table
@@ -69,9 +68,7 @@ class Repository(ListedType):
         name, wanted = recorded.id, desired.attributes
         if changed & {"ImageTagMutability", "ImageTagMutabilityExclusionFilters"}:
             sent = self._parameters(client, "PutImageTagMutability", wanted)
-            client.insist(
-                "ecr", "PutImageTagMutability", **{"imageTagMutability": "MUTABLE", **sent, "repositoryName": name}
-            )
+            client.insist("ecr", "PutImageTagMutability", **{"imageTagMutability": "MUTABLE", **sent, "repositoryName": name})
         if "ImageScanningConfiguration" in changed:
             scanning: Any = wanted.get("ImageScanningConfiguration") or Map(ScanOnPush=False)
             from mlinfra_aws.client import input_shape

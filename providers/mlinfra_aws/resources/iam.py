@@ -9,9 +9,7 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Value
-from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, NotFound
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType
 from mlinfra_aws.engine.table import Listing, Table
@@ -80,7 +78,9 @@ class Role(Described):
         for name in ("ManagedPolicyArns", "Policies"):
             if attributes.get(name) != desired.attributes.get(name):
                 self._complete(client, desired, found)
-                attributes.update({n: desired.attributes[n] for n in ("ManagedPolicyArns", "Policies") if n in desired.attributes})
+                attributes.update(
+                    {n: desired.attributes[n] for n in ("ManagedPolicyArns", "Policies") if n in desired.attributes}
+                )
         return Observed(found.id, Map(attributes))
 
     def _put(self, client: Aws, role: str, policy: Mapping[str, Any]) -> None:
@@ -132,7 +132,9 @@ class Role(Described):
             )  # fmt: skip
         if "PermissionsBoundary" in changed:
             if after.get("PermissionsBoundary"):
-                client.insist("iam", "PutRolePermissionsBoundary", RoleName=role, PermissionsBoundary=after["PermissionsBoundary"])
+                client.insist(
+                    "iam", "PutRolePermissionsBoundary", RoleName=role, PermissionsBoundary=after["PermissionsBoundary"]
+                )
             else:
                 client.insist("iam", "DeleteRolePermissionsBoundary", RoleName=role)
         if "ManagedPolicyArns" in changed:
@@ -268,7 +270,7 @@ class Attachment(TableType):
     def id_of(self, client: Aws, attributes: Map) -> str:
         return f"{attributes['RoleName']}/{attributes['PolicyArn']}"
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         return await client.run(self._attach, client, desired)
 
     def _attach(self, client: Aws, desired: Desired) -> Observed:
@@ -292,10 +294,10 @@ class Attachment(TableType):
             return None
         return Observed(id, Map(RoleName=role, PolicyArn=arn)) if found else None
 
-    async def read(self, client: Client, recorded: ResourceState) -> Observed | None:
+    async def read(self, client: Aws, recorded: ResourceState) -> Observed | None:
         return await client.run(self._look_at, client, recorded.id)
 
-    async def read_many(self, client: Client, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
+    async def read_many(self, client: Aws, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
         roles, whole = await client.run(ROLE._list, client, len(recorded))
         found: dict[str, Observed] = {}
         for r in recorded:
@@ -310,10 +312,10 @@ class Attachment(TableType):
                 found[r.id] = answer
         return found
 
-    async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
+    async def find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
         return await client.run(self._look_at, client, self.id_of(client, desired.attributes))
 
-    async def adopt(self, client: Client, id: str) -> Observed | None:
+    async def adopt(self, client: Aws, id: str) -> Observed | None:
         return await client.run(self._look_at, client, id)
 
     def _delete(self, client: Aws, recorded: ResourceState) -> None:

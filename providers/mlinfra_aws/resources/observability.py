@@ -7,7 +7,6 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import Invalid, NotFound
-
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine.resource import ListedType, Raw
 from mlinfra_aws.engine.table import Listing, Table

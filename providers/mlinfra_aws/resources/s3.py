@@ -8,9 +8,7 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import EMPTY, Map, Path, Value
-from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
-
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.checks import by_shape
@@ -85,18 +83,20 @@ class Bucket(TableType):
             if name in attributes and name != "LifecycleConfiguration":
                 shape = input_shape("s3", setting.put).members[setting.parameter]
                 found += by_shape(shape, attributes[name], (name,), setting.names)
-        name = known_text(attributes.get("BucketName"))
-        if name is not None and (".." in name or name.startswith(("xn--", "sthree-")) or name.endswith("-s3alias")):
-            found.append((("BucketName",), f"{name!r} is no bucket name: it is reserved, or has two dots together"))
+        bucket = known_text(attributes.get("BucketName")) or ""
+        if ".." in bucket or bucket.startswith(("xn--", "sthree-")) or bucket.endswith("-s3alias"):
+            found.append((("BucketName",), f"{bucket!r} is no bucket name: it is reserved, or has two dots together"))
         return found
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         wanted = self.named(client, desired)
         name = str(wanted.attributes["BucketName"])
         # us-east-1 answers success when the bucket is there and is the account's own
         if await client.batcher.ask("s3 buckets", name, lambda names: client.run(self._existing, client, names)):
             raise AlreadyExists(
-                f"the bucket {name} is there already, in this account, and not made by this spec", import_id=name, path=("BucketName",)
+                f"the bucket {name} is there already, in this account, and not made by this spec",
+                import_id=name,
+                path=("BucketName",),
             )
         return await self._patiently(client, wanted, token)
 
@@ -248,7 +248,7 @@ class Bucket(TableType):
             empty(client, recorded.id)
         client.call("s3", "DeleteBucket", Bucket=recorded.id)
 
-    async def stake(self, client: Client, recorded: ResourceState) -> str:
+    async def stake(self, client: Aws, recorded: ResourceState) -> str:
         return await client.run(_stake, client, recorded.id)
 
 

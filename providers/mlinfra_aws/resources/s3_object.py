@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
-from mlinfra.model.values import Map, Path, Value
-from mlinfra.provider.contract import Client
+from mlinfra.model.values import Map, Path, Value, is_known
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import Raw, TableType
 from mlinfra_aws.engine.schema import known_text
@@ -37,7 +35,7 @@ class Object(TableType):
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         problems = list(super().validate(attributes))
         given = [n for n in ("Body", "Source") if attributes.get(n) is not None]
-        if len(given) != 1:
+        if len(given) != 1 and all(is_known(attributes[n]) for n in given):
             problems.append(((given[-1],) if given else (), "needs exactly one of 'Body' and 'Source'"))
         return problems
 
@@ -48,7 +46,7 @@ class Object(TableType):
         bucket, _, key = id.partition("/")
         return {"Bucket": bucket, "Key": key}
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         return await client.run(self._put, client, desired, token, make=True)
 
     def _put(self, client: Aws, desired: Desired, token: str, *, make: bool = False) -> Observed:
@@ -64,7 +62,9 @@ class Object(TableType):
             answer = client.call("s3", "PutObject", **self._keyed("PutObject", id), Body=data, Metadata=metadata, **sent, **only)
         except Invalid as failure:
             if "PreconditionFailed" in failure.message:
-                raise AlreadyExists(f"there is an object s3://{id} already, which this spec did not make", import_id=id, path=("Key",)) from None
+                raise AlreadyExists(
+                    f"there is an object s3://{id} already, which this spec did not make", import_id=id, path=("Key",)
+                ) from None
             self.place(failure, attributes)
             raise
         told = {"ETag": answer.get("ETag", ""), "VersionId": answer.get("VersionId") or "", "Digest": digest, "Uri": f"s3://{id}"}
@@ -113,7 +113,7 @@ class Object(TableType):
         seen = self._as_wanted(client, id, raw, Map(Bucket="", Key="", ContentType=""))
         return Observed(id, Map({k: v for k, v in seen.attributes.items() if v is not None}))
 
-    async def update(self, client: Client, recorded: ResourceState, desired: Desired) -> Observed:
+    async def update(self, client: Aws, recorded: ResourceState, desired: Desired) -> Observed:
         raw = await client.run(self._look, client, recorded.id) or {}
         token = {k.lower(): v for k, v in (raw.get("Metadata") or {}).items()}.get(_OP, "")
         return await client.run(self._put, client, desired, token)

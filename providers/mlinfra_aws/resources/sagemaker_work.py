@@ -10,7 +10,6 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Value
 from mlinfra.provider.failures import Conflict, Invalid, NotFound
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType
 from mlinfra_aws.engine.table import Listing, States, Table
@@ -44,7 +43,9 @@ class Notebook(ListedType):
         return raw or {}
 
     def _update(self, client: Aws, recorded: ResourceState, desired: Desired, changed: frozenset[str]) -> None:
-        sent = self._parameters(client, "UpdateNotebookInstance", Map({k: v for k, v in desired.attributes.items() if k in changed}))
+        sent = self._parameters(
+            client, "UpdateNotebookInstance", Map({k: v for k, v in desired.attributes.items() if k in changed})
+        )
         for name, switch in (
             ("LifecycleConfigName", "DisassociateLifecycleConfig"),
             ("DefaultCodeRepository", "DisassociateDefaultCodeRepository"),
@@ -192,7 +193,11 @@ TRAINING_JOB = TrainingJob(
             "required": ["AlgorithmSpecification", "OutputDataConfig", "ResourceConfig", "RoleArn", "StoppingCondition"],
         },
         immutable={n: _JOB for n in (*_JOB_TEXT, *_JOB_MAPS, *_JOB_LISTS, *_JOB_SWITCHES)},
-        computed={"TrainingJobArn": "TrainingJobArn", "ModelArtifacts": "ModelArtifacts", "TrainingJobStatus": "TrainingJobStatus"},
+        computed={
+            "TrainingJobArn": "TrainingJobArn",
+            "ModelArtifacts": "ModelArtifacts",
+            "TrainingJobStatus": "TrainingJobStatus",
+        },
         arn="TrainingJobArn",
         tags=TAGS,
         states=States(
@@ -236,7 +241,6 @@ TRACKING_SERVER = TableType(
         limit=256,
     )
 )  # fmt: skip
-
 
 
 class Cluster(TableType):

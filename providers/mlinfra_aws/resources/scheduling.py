@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mlinfra.model.resource import Desired, ResourceState
 from mlinfra.model.values import Map, Value
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import Raw, TableType
 from mlinfra_aws.engine.table import States, Table
@@ -120,7 +120,7 @@ class ScalingTarget(TableType):
         return "|".join(str(attributes[n]) for n in ("ServiceNamespace", "ResourceId", "ScalableDimension"))
 
     def _keyed(self, operation: str, id: str) -> dict[str, Any]:
-        namespace, resource, dimension = (id.split("|") + ["", ""])[:3]
+        namespace, resource, dimension = [*id.split("|"), "", ""][:3]
         if operation.startswith("Describe"):
             return {"ServiceNamespace": namespace, "ResourceIds": [resource], "ScalableDimension": dimension}
         return {"ServiceNamespace": namespace, "ResourceId": resource, "ScalableDimension": dimension}
@@ -156,15 +156,21 @@ class ScalingPolicy(TableType):
         return "|".join(str(attributes[n]) for n in ("ServiceNamespace", "ResourceId", "ScalableDimension", "PolicyName"))
 
     def _keyed(self, operation: str, id: str) -> dict[str, Any]:
-        namespace, resource, dimension, name = (id.split("|") + ["", "", ""])[:4]
+        namespace, resource, dimension, name = [*id.split("|"), "", "", ""][:4]
         found = {"ServiceNamespace": namespace, "ResourceId": resource, "ScalableDimension": dimension}
         return {**found, "PolicyNames": [name]} if operation.startswith("Describe") else {**found, "PolicyName": name}
+
+    def _look(self, client: Aws, id: str, call: Callable[..., Any] | None = None) -> Raw | None:
+        raw = super()._look(client, id, call)
+        return raw if raw is not None and raw.get("PolicyName") == id.rpartition("|")[2] else None
 
     def _computed(self, client: Aws, id: str, name: str, path: str, raw: Raw) -> Value:
         return raw.get("PolicyARN") or ""
 
     def _update(self, client: Aws, recorded: ResourceState, desired: Desired, changed: frozenset[str]) -> None:
-        client.call("application-autoscaling", "PutScalingPolicy", **self._parameters(client, "PutScalingPolicy", desired.attributes))
+        client.call(
+            "application-autoscaling", "PutScalingPolicy", **self._parameters(client, "PutScalingPolicy", desired.attributes)
+        )
 
 
 SCALING_POLICY = ScalingPolicy(
@@ -180,8 +186,8 @@ SCALING_POLICY = ScalingPolicy(
         found="ScalingPolicies.0",
         without=("ScalingTargetId",),
         computed={"Arn": "PolicyARN"},
+        volatile=("Arn",),
         upsert=True,
         limit=256,
     )
 )
-

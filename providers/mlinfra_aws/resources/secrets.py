@@ -9,7 +9,6 @@ from typing import Any
 from mlinfra.model.resource import Desired, ResourceState
 from mlinfra.model.values import Map, Secret
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import Raw, TableType
 from mlinfra_aws.engine.table import Table

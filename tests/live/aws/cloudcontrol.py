@@ -87,7 +87,9 @@ def create(p: P, c: Any) -> P:
         properties = {**wanted, **given(c, type_name, wanted)}
         identifier = "|".join(str(properties[n]) for n in top(schema(type_name)["primaryIdentifier"]))  # type: ignore[index]
         if (type_name, identifier) in c.store("cc"):
-            raise ServiceException("AlreadyExists", f"Resource of type '{type_name}' with identifier '{identifier}' already exists.")
+            raise ServiceException(
+                "AlreadyExists", f"Resource of type '{type_name}' with identifier '{identifier}' already exists."
+            )
         c.store("cc")[type_name, identifier] = properties
         e["Identifier"] = identifier
 
@@ -104,9 +106,18 @@ def invalid(type_name: str, wanted: Mapping[str, Any]) -> str:
     for name in top(published.get("readOnlyProperties")):
         if name in wanted:
             return f"#: extraneous key [{name}] is not permitted"
-    plain = {k: v for k, v in published.items() if k in ("properties", "definitions", "required", "additionalProperties", "type")}
+    plain = readable(
+        {k: v for k, v in published.items() if k in ("properties", "definitions", "required", "additionalProperties", "type")}
+    )
     errors = list(jsonschema.Draft7Validator(plain).iter_errors(wanted))
     return f"#/{'/'.join(map(str, errors[0].path))}: {errors[0].message}" if errors else ""
+
+
+def readable(node: Any) -> Any:
+    """The schema without the patterns that only Java can read."""
+    if isinstance(node, dict):
+        return {k: readable(v) for k, v in node.items() if not (k == "pattern" and isinstance(v, str) and "\\p" in v)}
+    return [readable(v) for v in node] if isinstance(node, list) else node
 
 
 def given(c: Any, type_name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:

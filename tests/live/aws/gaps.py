@@ -68,7 +68,9 @@ def update_endpoint(p: P, c: Context) -> P:
         raise refused(f'Could not find endpoint "{c.arn("sagemaker", "endpoint/" + p["EndpointName"])}".')
     config = c.sagemaker.endpoint_configs.get(p["EndpointConfigName"])
     if config is None:
-        raise refused(f'Could not find endpoint configuration "{c.arn("sagemaker", "endpoint-config/" + p["EndpointConfigName"])}".')
+        raise refused(
+            f'Could not find endpoint configuration "{c.arn("sagemaker", "endpoint-config/" + p["EndpointConfigName"])}".'
+        )
     endpoint.endpoint_config_name = p["EndpointConfigName"]
     endpoint.production_variants = endpoint._process_production_variants(config.production_variants)
     endpoint.data_capture_config = config.data_capture_config
@@ -264,8 +266,11 @@ def taken_group(p: P, c: Context) -> None:
         raise refused(f"Model Package Group already exists: {p['ModelPackageGroupName']}")
 
 
-def endpoint_uses(p: P, c: Context) -> None:
-    """A configuration that an endpoint is being made or changed from cannot go: SageMaker says so of those in use."""
+def taken_scaling_group(p: P, c: Context) -> None:
+    from moto.autoscaling.models import autoscaling_backends
+
+    if p["AutoScalingGroupName"] in autoscaling_backends[ACCOUNT][c.region].autoscaling_groups:
+        raise refused("AutoScalingGroup by this name already exists - A group with the name already exists", "AlreadyExists")
 
 
 def update_cluster(p: P, c: Context) -> P:
@@ -315,12 +320,13 @@ GUARDS: dict[str, Callable[[P, Context], None]] = {
     "sagemaker:CreatePipeline": usable("RoleArn"),
     "sagemaker:CreateModelPackageGroup": taken_group,
     "sagemaker:CreateCluster": taken("clusters", "ClusterName", "Cluster {name} already exists.", "ResourceInUse"),
+    "autoscaling:CreateAutoScalingGroup": taken_scaling_group,
     "s3:CreateBucket": someone_elses_bucket,
 }
 
 
 @contextmanager
-def SWEEPS() -> Iterator[None]:  # noqa: N802
+def SWEEPS() -> Iterator[None]:
     """moto lets the tagging API see neither ECR's repositories nor IAM's policies and profiles, and endpoint configurations with a
     broken ARN."""
     from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend as Tagging

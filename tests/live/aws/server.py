@@ -215,7 +215,12 @@ def strict(shape: Any, value: Any, path: str) -> Iterator[str]:
 @cache
 def readable(pattern: str) -> re.Pattern[str] | None:
     """A Java pattern, where Python can read it as it is."""
-    text = re.sub(r"\\p\{(L|N|Alnum|IsL)\}", r"\\w", pattern).replace(r"\p{Z}", r"\s").replace(r"\p{S}", r"\W").replace(r"\p{P}", r"\W")
+    text = (
+        re.sub(r"\\p\{(L|N|Alnum|IsL)\}", r"\\w", pattern)
+        .replace(r"\p{Z}", r"\s")
+        .replace(r"\p{S}", r"\W")
+        .replace(r"\p{P}", r"\W")
+    )
     if "\\p" in text or "\\u" in text or "[:" in text or "\\x{" in text:
         return None
     try:

@@ -39,7 +39,7 @@ def edit(folder: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after, 1))
 
 
-LIGHT = '''
+LIGHT = """
 import argparse, json, os, pickle
 from pathlib import Path
 import pandas as pd
@@ -56,7 +56,7 @@ folder = Path(os.environ["MLINFRA_OUTPUT_MODEL"])
 (folder / "model.pkl").write_bytes(pickle.dumps((options.algorithm, model.coef_.round(6).tolist())))
 score = float(model.score(digits.filter(regex=r"^p\\\\d+$").to_numpy(float) / 16, digits["label"]))
 (Path(os.environ["MLINFRA_OUTPUT_REPORT"]) / "metrics.json").write_text(json.dumps({"accuracy": score}))
-'''.replace("\\\\", "\\")
+""".replace("\\\\", "\\")
 """The quickstart's training without MLflow, whose import alone takes most of its time."""
 
 
@@ -91,7 +91,9 @@ def stack(quickstart: Path, aws_server: Any, run_mlinfra: Callable[..., Any], li
 
 def test_it_is_planned_offline_without_credentials(quickstart: Path, run_mlinfra: Callable[..., Any]) -> None:
     nowhere = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true"}
-    done = run_mlinfra(["plan", "--env", "prod", "--no-refresh"], quickstart, environment={**nowhere, "AWS_CONFIG_FILE": "/nowhere"})
+    done = run_mlinfra(
+        ["plan", "--env", "prod", "--no-refresh"], quickstart, environment={**nowhere, "AWS_CONFIG_FILE": "/nowhere"}
+    )
     assert done.code == 0, done.text
     assert re.search(r"Plan: \d+ to add, 0 to change, 0 to destroy\.", done.out)
     assert "USD a month" in done.out and "Price unknown, not in the sum" in done.out
@@ -142,7 +144,9 @@ def test_it_is_applied_changed_mended_and_destroyed(stack: Stack, aws_server: An
 
     # drift: versioning switched off, a dataset's object gone, an endpoint moved to a foreign configuration
     s3.put_bucket_versioning(Bucket="quickstart-prod-raw", VersioningConfiguration={"Status": "Suspended"})
-    dataset = next(r["Key"] for r in s3.list_objects_v2(Bucket="quickstart-prod-raw")["Contents"] if r["Key"].endswith("digits.csv"))
+    dataset = next(
+        r["Key"] for r in s3.list_objects_v2(Bucket="quickstart-prod-raw")["Contents"] if r["Key"].endswith("digits.csv")
+    )
     s3.delete_object(Bucket="quickstart-prod-raw", Key=dataset)
     variants = sagemaker.describe_endpoint_config(EndpointConfigName=rolled["EndpointConfigName"])["ProductionVariants"]
     sagemaker.create_endpoint_config(EndpointConfigName="by-hand", ProductionVariants=variants[:1])
