@@ -29,10 +29,11 @@ $(VENV)/pip.stamp:
 
 $(VENV)/local.stamp: $(VENV)/pip.stamp pyproject.toml constraints.txt
 	$(PIP) --editable '.[local]' scikit-learn
+	$(BIN)/python -m compileall -q mlinfra providers  # as pip does for what it copies
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/local.stamp
-	$(PIP) --editable '.[aws,gcp,azure,postgres]' --group dev
+	$(PIP) --editable '.[docker,aws,gcp,azure,postgres]' --group dev
 	@touch $@
 
 quickstart: $(VENV)/local.stamp

@@ -36,6 +36,7 @@ from mlinfra.workspace import (
     location,
     location_now,
     named_as_made,
+    run_async,
     session,
     spec_from_texts,
     to_rows,
@@ -235,7 +236,7 @@ def rollback_plan(o: Options, number: int | None, sink: Sink = discard, *, regis
     since = [e for e in history(o) if e.number > number and e.environment == entry.environment]
     moved = (*valid.resolved.moved, *_moves_back(o, since))
     valid = replace(valid, resolved=replace(valid.resolved, moved=moved))
-    return asyncio.run(plan_from(o, valid, registry, sink, operation=f"rollback to {number}"))
+    return run_async(plan_from(o, valid, registry, sink, operation=f"rollback to {number}"))
 
 
 def _moves_back(o: Options, since: Sequence[HistoryEntry]) -> list[tuple[str, str]]:
@@ -318,7 +319,7 @@ def _edit(o: Options, operation: str, act: Callable[[Session], Awaitable[None]])
         async with session(o, location_now(o), operation, discard) as held:
             await act(held)
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def _require(found: bool, address: str) -> None:

@@ -36,6 +36,7 @@ from mlinfra.workspace import (
     fetch_secrets,
     location,
     named_as_made,
+    run_async,
     session,
     spec_from_texts,
     texts_of,
@@ -80,15 +81,15 @@ class Applied:
 
 
 def validate(o: Options, registry: Registry | None = None) -> Validated:
-    """Load, resolve and lower. SpecError or PlanError with every problem found."""
-    return validated(o, registry or Registry())
+    """Load, resolve and lower. SpecError or PlanError with every problem found. Asks nobody outside this machine."""
+    return validated(replace(o, offline=True), registry or Registry())
 
 
 def plan(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> Planned:
     """Everything that apply would do. Takes no lock, changes nothing."""
     registry = registry or Registry()
     valid = validated(o, registry)
-    return asyncio.run(plan_from(o, valid, registry, sink, operation="destroy" if o.mode == "destroy" else "apply"))
+    return run_async(plan_from(o, valid, registry, sink, operation="destroy" if o.mode == "destroy" else "apply"))
 
 
 def apply(
@@ -97,7 +98,7 @@ def apply(
     """Do what the plan says, or less. Failures of steps are in the result; StateLocked, PlanStale and StateError are raised."""
     from mlinfra.apply.stop import Stop as NewStop
 
-    return asyncio.run(_apply(o, planned, registry or Registry(), sink, stop or NewStop()))
+    return run_async(_apply(o, planned, registry or Registry(), sink, stop or NewStop()))
 
 
 def refresh(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> Applied:
@@ -124,7 +125,7 @@ def import_resource(o: Options, address: str, id: str, sink: Sink = discard, *, 
             Diagnostic(code="import.exists", message=f"{address} is recorded already", hint=f"mlinfra state rm {address} first")
         )
     o = replace(o, targets=(address,))
-    planned = asyncio.run(plan_from(o, valid, registry, sink, operation="import", imports={address: id}))
+    planned = run_async(plan_from(o, valid, registry, sink, operation="import", imports={address: id}))
     only = tuple(c for c in planned.plan.changes if c.address == address)
     steps = tuple(replace(s, change=0, needs=()) for s in planned.plan.steps if planned.plan.changes[s.change].address == address)
     steps = tuple(s for s in steps if s.operation.value == "import")
