@@ -172,6 +172,7 @@ def _property(p: dict[str, Any]) -> dict[str, Any]:
             "format": p.get("format"),
             "pattern": p.get("pattern"),
             "output": bool(output_only) or None,
+            "input": bool(re.match(r"\s*(?:Optional\. )?\[?Input[ -]only", text, re.IGNORECASE)) or None,
             "required": annotated or bool(re.match(r"\s*Required\.", text)) or None,
             "immutable": _immutable(text) if not output_only else None,
         }

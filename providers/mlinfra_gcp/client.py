@@ -24,7 +24,6 @@ from mlinfra_gcp.settings import GcpConfig, zone_of
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TIMEOUT = 60.0
 _LONGEST_PAUSE = 15.0
-_MARGIN = 60
 _LOCATIONAL = {"aiplatform"}
 """APIs that answer for a region only at that region's address."""
 
@@ -96,7 +95,11 @@ class GcpClient:
                 raise _missing("google-cloud-storage") from None
             address = self._override("storage")
             options = {"api_endpoint": address.rstrip("/")} if address else None
-            self._storage = storage.Client(project=self.project, credentials=self._authenticated(), client_options=options)
+            # the library would ask for scopes of its own; it gets our token, and a new one whenever that has expired
+            from google.oauth2.credentials import Credentials
+
+            credentials = Credentials(token=None, refresh_handler=self._handed_on)
+            self._storage = storage.Client(project=self.project, credentials=credentials, client_options=options)
         return self._storage
 
     async def upload(self, bucket: str, name: str, source: Path | bytes, *, content_type: str = "application/octet-stream") -> None:
@@ -207,6 +210,12 @@ class GcpClient:
                 f"Google refused the credentials: {error.args[0] if error.args else error}",
                 hint="gcloud auth application-default login, or look at GOOGLE_APPLICATION_CREDENTIALS",
             ) from None
+
+    def _handed_on(self, request: Any, scopes: Any) -> tuple[str, Any]:
+        credentials = self._authenticated()
+        if not credentials.valid:
+            self._refresh()
+        return str(credentials.token), credentials.expiry
 
     def _storage_call(self, method: Method, path: str, query: Mapping[str, Any], body: Any) -> dict[str, Any]:
         connection = self.storage()._connection

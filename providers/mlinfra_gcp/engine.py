@@ -169,7 +169,7 @@ class TableType:
             if wanted.get(name) is None:
                 continue
             labels = (name,) == self.row.marks and name != "description"  # as a whole, so that one added by hand is seen
-            value = freeze(clean.get(name) or {}) if labels else like(freeze(clean.get(name)), wanted[name])
+            value = freeze(clean.get(name) or {}) if labels else like(freeze(self._with_inputs(self.row.properties[name], clean.get(name), wanted[name])), wanted[name])
             if value is not None:
                 out[name] = value
         for name, read in self.row.extra.items():
@@ -319,7 +319,7 @@ class TableType:
         if live is not None:
             return live
         waited = False
-        for parent in (identity, self.row.parent(attributes)):
+        for parent in (self.row.parent(attributes),) if self.row.doc == "compute.v1" else (identity, self.row.parent(attributes)):
             async for operation in pending(client, self.row.doc, parent):
                 if identity in json.dumps(operation) or operation.get("clientOperationId") == str(uuid.UUID(token)):
                     waited = True
@@ -363,6 +363,18 @@ class TableType:
             return {"project": client.project}
         steps = identity.split("/")
         return {"project": steps[1], **({self.row.place: steps[3]} if self.row.place else {})}
+
+    def _with_inputs(self, prop: Mapping[str, Any], seen: Any, wanted: Value) -> Any:
+        """``seen`` with what is input only, and so never comes back, as it was given."""
+        if prop.get("input"):
+            return thaw(wanted) if seen is None else seen
+        if isinstance(wanted, (tuple, list)) and isinstance(seen, list) and len(wanted) == len(seen):
+            return [self._with_inputs(prop.get("items", {}), s, w) for s, w in zip(seen, wanted, strict=True)]
+        known = prop.get("props") or (self.row.document.properties(prop["ref"]) if "ref" in prop else None)
+        if known and isinstance(seen, dict) and isinstance(wanted, Mapping):
+            filled = {k: self._with_inputs(known[k], seen.get(k), w) for k, w in wanted.items() if k in known}
+            return {**seen, **{k: v for k, v in filled.items() if v is not None}}
+        return seen
 
     # labels and descriptions
 
@@ -422,6 +434,9 @@ class TableType:
         if self.row.changes == "merge":
             for name in names:
                 body[name] = _merge_patch(live.get(name), body.get(name))
+            for name, prop in self.row.document.properties(self.row.schema).items():
+                if f"{self.row.document.service}.{self.row.collection}.patch" in _named(prop) and name not in body:
+                    body[name] = live.get(name)
             if "fingerprint" in live and "fingerprint" in self.row.document.properties(self.row.schema):
                 body["fingerprint"] = live["fingerprint"]
         else:
@@ -473,6 +488,12 @@ class _Pruner:
                 return {k: self(prop.get("map", {}), v) for k, v in value.items()}
             return {k: self(known[k], v) for k, v in value.items() if k in known and not known[k].get("output") and k != "kind"}
         return value
+
+
+def _named(prop: Mapping[str, Any]) -> Sequence[str]:
+    """The methods that require a property, where the document names them."""
+    required = prop.get("required")
+    return required if isinstance(required, list) else ()
 
 
 def _same(recorded: Value, wanted: Value) -> bool:

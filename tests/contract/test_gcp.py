@@ -85,7 +85,7 @@ class TestGcp(ProviderContract):
         Sample(
             type="gcp.compute_disk",
             create={"name": "data", "sizeGb": 50, "type": f"zones/{Z}/diskTypes/pd-ssd", "labels": {"team": "ml"}},
-            update={"name": "data", "sizeGb": 80, "type": f"zones/{Z}/diskTypes/pd-ssd", "labels": {"team": "ml", "tier": "hot"}},
+            update={"name": "data", "sizeGb": 50, "type": f"zones/{Z}/diskTypes/pd-ssd", "labels": {"team": "ml", "tier": "hot"}},
             replace={"name": "data", "sizeGb": 50, "type": f"zones/{Z}/diskTypes/pd-balanced"},
         ),
         Sample(

@@ -302,6 +302,8 @@ class Traffic:
         return await self._seen(client, endpoint) if (live.get("labels") or {}).get(_TRAFFIC) == token else None
 
     async def adopt(self, client: GcpClient, id: str) -> Observed | None:
+        if not id.endswith("/traffic") or "/endpoints/" not in id:
+            raise Invalid(f"{id!r} is no traffic; write it as projects/P/locations/L/endpoints/E/traffic")
         return await self._seen(client, id.removesuffix("/traffic"))
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:

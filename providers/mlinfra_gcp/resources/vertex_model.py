@@ -203,8 +203,8 @@ class ModelAliases:
 
     async def adopt(self, client: GcpClient, id: str) -> Observed | None:
         model = id.removesuffix("/aliases")
-        if "/models/" not in model:
-            raise Invalid(f"{id!r} is no model; write it as projects/P/locations/L/models/NAME")
+        if not id.endswith("/aliases") or "/models/" not in model:
+            raise Invalid(f"{id!r} are no aliases; write them as projects/P/locations/L/models/NAME/aliases")
         return await self._seen(client, model, None)
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:

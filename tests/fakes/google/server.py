@@ -182,7 +182,7 @@ class Google:
                 self._invalid(f"{route.name}: the parameter {name} is missing")
             if name in query and param.get("enum") and query[name] not in param["enum"]:
                 self._invalid(f"{route.name}: {name}={query[name]}")
-            if param.get("type") == "boolean" and name in query and query[name] not in ("true", "false"):
+            if param.get("type") == "boolean" and name in query and query[name].lower() not in ("true", "false"):
                 self._invalid(f"{route.name}: {name}={query[name]} is no boolean")
         if "requestId" in query:
             try:
@@ -280,7 +280,7 @@ def google(folder: Path) -> Iterator[Google]:
                 self.rfile.readline()
             else:
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            code, data, headers = state.answer(self.command, self.path, dict(self.headers.items()), raw)
+            code, data, headers = state.answer(self.command, self.path, self.headers, raw)
             self.send_response(code)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)

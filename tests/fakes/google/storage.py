@@ -127,7 +127,7 @@ def _upload(g: Google, http: str, path: str, query: dict[str, str], headers: Map
     if bucket not in g.objects["storage"]:
         raise Refused(404, "", "The specified bucket does not exist.", reason="notFound")
     if query.get("uploadType") == "multipart":
-        whole = b"Content-Type: " + headers["content-type" if "content-type" in headers else "Content-Type"].encode() + b"\r\n\r\n" + raw
+        whole = b"Content-Type: " + headers["Content-Type"].encode() + b"\r\n\r\n" + raw
         meta, _media = email.message_from_bytes(whole).get_payload()  # type: ignore[misc,union-attr]
         resource = json.loads(meta.get_payload(decode=True))  # type: ignore[union-attr,arg-type]
         boundary = raw.split(b"\r\n", 1)[0]
