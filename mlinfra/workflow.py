@@ -248,6 +248,7 @@ def _request(o: Options, valid: Validated, imports: Mapping[str, str], recovery:
         blocked=recovery.blocked,
         blocked_needs=recovery.needs,
         warnings=valid.warnings,
+        settings={**resolved.providers, **stack.settings},
     )
 
 

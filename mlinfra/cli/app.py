@@ -33,6 +33,7 @@ COMMANDS = {
     "status": "Show how every resource is doing",
     "logs": "Show a resource's log",
     "graph": "Show what depends on what",
+    "cost": "Show what the stack costs a month, now and after apply",
     "explain": "Explain a kind's fields, or what a resource becomes",
     "state": "Look at the recorded state and mend it",
     "import": "Take over a thing that exists",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from mlinfra.cli.render_cost import total_json
 from mlinfra.cli.render_json import change_json, diagnostic_json, drift_json, dumps, outputs_json
 from mlinfra.cli.terminal import harmless
 from mlinfra.model.change import Action
@@ -159,7 +160,7 @@ class JsonStream:
         self.diagnostics(plan.warnings)
         counts = plan.counts()
         changes = {"add": counts["add"], "change": counts["change"], "import": counts["import"], "remove": counts["destroy"]}
-        self.emit("change_summary", closing, changes={**changes, "operation": "plan"})
+        self.emit("change_summary", closing, changes={**changes, "operation": "plan"}, cost=total_json(plan.cost()))
 
     def finished(self, summary: ApplyFinished, message: str, *, operation: str = "apply") -> None:
         """The summary of an apply."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from mlinfra.cli.render_cost import cost_json, total_json
 from mlinfra.cli.render_values import masked
 from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift
 from mlinfra.model.diagnostic import Diagnostic, Span
@@ -16,7 +17,7 @@ from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import DEFERRED, Map, Path, Secret, SecretDigest, Value, leaves, path_text
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """Grows in its minor part when something is added, in its major part when a reader would break."""
 
 _ACTIONS = {
@@ -58,6 +59,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "serial": plan.serial,
         "spec_digest": plan.spec_digest,
         "has_changes": not plan.is_empty,
+        "cost": total_json(plan.cost()),
         "summary": {name: counts[name] for name in ("add", "change", "destroy", "import", "forget", "run")},
         "resource_changes": [change_json(c) for c in plan.changes],
         "resource_drift": [drift_json(d) for d in plan.drift],
@@ -85,6 +87,7 @@ def change_json(change: Change) -> dict[str, Any]:
         "actions": actions,
         "reason": change.reason,
         "risk": {"level": change.risk.level.value, "sentence": change.risk.sentence},
+        "cost": {"before": cost_json(change.cost_before), "after": cost_json(change.cost_after)},
         "runs": change.runs,
         "may_be_noop": change.may_be_noop,
         **_side("before", change.before, sensitive),

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from mlinfra.cli.render_cost import change_text, total_text
 from mlinfra.cli.render_diagnostics import Sources, diagnostics_text
 from mlinfra.cli.render_values import (
     SENSITIVE_TEXT,
@@ -79,6 +80,9 @@ def plan_text(
         parts.append(_outputs_section(plan.output_changes, view))
     if plan.warnings:
         parts.append(diagnostics_text(plan.warnings, view.sources, style=style, width=width))
+    total = None if plan.is_empty else plan.cost()
+    if total is not None:
+        parts.append(style.cyan(total_text(total)))
     parts.append(closing_line(plan, style))
     return "\n\n".join(parts)
 
@@ -172,7 +176,11 @@ def _change(change: Change, view: _View) -> list[str]:
     if change.moved_from and sign:
         lines.append(f"      {style.dim(harmless(f'moved from {change.moved_from}'))}")
     lines += _attributes(change, view)
-    if change.risk.level is not RiskLevel.SAFE or change.risk.sentence:
+    cost = change_text(change)
+    if cost:
+        lines.append(f"      {style.cyan(f'$ {cost}')}")
+    said = bool(cost) and change.risk.level is RiskLevel.COSTS_MONEY
+    if not said and (change.risk.level is not RiskLevel.SAFE or change.risk.sentence):
         lines.append(f"      {_risk(change.risk, style)}")
     return lines
 

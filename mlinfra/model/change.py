@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.values import EMPTY, Map, Path, Value
 
 
@@ -65,6 +66,7 @@ class Change:
     ``deposed``       for DELETE of a deposed object: its key
     ``may_be_noop``   only unknown inputs differ: apply may find that nothing is to be done
     ``import_id``     for IMPORT
+    ``cost_before``, ``cost_after``  what a month of it costs; None: nothing to say (it is free, or paid by use)
     """
 
     action: Action
@@ -84,6 +86,8 @@ class Change:
     may_be_noop: bool = False
     import_id: str = ""
     moved_from: str = ""
+    cost_before: Cost | None = None
+    cost_after: Cost | None = None
 
     @property
     def tags(self) -> Map:

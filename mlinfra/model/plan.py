@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mlinfra.model.change import Action, Change, Drift
+from mlinfra.model.cost import Cost, CostTotal, total
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.values import EMPTY, Map, Value
@@ -49,6 +50,7 @@ class Plan:
     ``records``    objects to be recorded anew though no step touches them: drift taken note of, protection switched on
     ``gone``       (address, deposed key) of what refresh did not find any more
     ``blocked``    a problem for each address whose last create cannot be resolved: it and what depends on it are left alone
+    ``standing``   what a month of each resource costs that no change speaks of (left out by ``--target``), by address
     ``mode``       normal · destroy · refresh_only
     """
 
@@ -66,6 +68,7 @@ class Plan:
     moves: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     blocked: tuple[Diagnostic, ...] = ()
+    standing: Mapping[str, Cost] = field(default_factory=dict)
     spec_digest: str = ""
     lineage: str = ""
     serial: int = 0
@@ -91,6 +94,11 @@ class Plan:
             if change.runs and change.action in (Action.CREATE, Action.UPDATE, Action.REPLACE):
                 totals["run"] += 1
         return totals
+
+    def cost(self) -> CostTotal | None:
+        """A month of everything that the plan knows of, before and after; None when nothing of it has a price."""
+        changed = [(c.address, c.cost_before, c.cost_after) for c in self.changes]
+        return total([*changed, *((a, cost, cost) for a, cost in self.standing.items())])
 
     @property
     def is_empty(self) -> bool:

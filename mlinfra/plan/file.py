@@ -17,6 +17,7 @@ from typing import Any
 from mlinfra import __version__
 from mlinfra.model.change import Action, AttributeChange, Change, Drift, Risk, RiskLevel
 from mlinfra.model.component import Lifecycle
+from mlinfra.model.cost import Cost
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.own_files import PLAN_MARK
@@ -34,6 +35,7 @@ _CLASSES: dict[str, type[Any]] = {
         Change,
         AttributeChange,
         Risk,
+        Cost,
         Step,
         OutputChange,
         Drift,

@@ -15,7 +15,6 @@ from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource, ResourceState
-from mlinfra.model.schema import Schema
 from mlinfra.model.state import State
 from mlinfra.model.values import (
     EMPTY,
@@ -37,6 +36,7 @@ from mlinfra.plan.guard import refuse_protected
 from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.moves import move
+from mlinfra.plan.prices import priced, recorded_world, standing, wanted_world
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
 from mlinfra.plan.steps import make_steps, settle_create_first
@@ -53,6 +53,7 @@ class Request:
     ``uncertain``  addresses whose last operation never reported back: read even without refresh
     ``blocked``    addresses of which nobody can tell whether they exist, each with the problem; ``blocked_needs``: what they depend on
     ``secrets``    the secrets of ``secret("…")`` that were fetched; the others are taken as recorded
+    ``settings``   by provider instance: prices depend on them (the region)
     """
 
     resources: Mapping[str, Resource]
@@ -76,6 +77,7 @@ class Request:
     blocked_needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
     secrets: Mapping[SecretRef, Secret] = field(default_factory=dict)
+    settings: Mapping[str, Map] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,13 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
                 await walk.visit(_filled(request.resources[address], request.secrets))
         walk.delete_the_rest()
     priors = state.resources
-    changes = await assess(walk.changes, priors, connections, ask=request.refresh)
+    before, after = (
+        recorded_world(connections.registry, request.settings, state),
+        wanted_world(connections.registry, request.settings, request.resources, walk.values),
+    )
+    changes = priced(walk.changes, before, after)
+    spoken_of = {(c.address, c.deposed) for c in changes}
+    changes = await assess(changes, priors, connections, ask=request.refresh)
     changes = settle_create_first(changes, edges, lambda c: fits_beside(c, connections.registry.type(c.type).schema))
     refuse_protected(
         changes, priors, request.resources, environment=request.environment,
@@ -135,6 +143,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         moves=moves,
         warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
         blocked=tuple(request.blocked.values()),
+        standing={} if request.mode == "refresh_only" else standing(priors.values(), spoken_of, before),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
         serial=recorded.serial,
@@ -245,7 +254,7 @@ class _Walk:
                 )
             change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
         else:
-            holder = self._replaced_holder(prior, kind.schema)
+            holder = self._replaced_holder(prior)
             reason = "asked for by --replace" if address in self.replaced and prior else ""
             if holder is not None and not reason:
                 reason = f"{holder.address}, in which it lies, is replaced"
@@ -287,9 +296,13 @@ class _Walk:
                     )
                 )
 
-    def _replaced_holder(self, prior: ResourceState | None, schema: Schema) -> Change | None:
+    def _replaced_holder(self, prior: ResourceState | None) -> Change | None:
         """The replacement of what it lies in: it is replaced too then, though nothing of it changed."""
-        return next((c for h, c in self.holders_replaced if prior is not None and lies_in(prior, schema, h)), None)
+        if prior is None:
+            return None
+        schema_of = self.connections.registry.schema
+        around = ((h, c) for h, c in self.holders_replaced if h.address in prior.dependencies)
+        return next((c for h, c in around if lies_in(prior, h, schema_of, moves_over=c.create_first)), None)
 
     def _needs(self, address: str) -> tuple[str, ...]:
         return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])
@@ -355,10 +368,10 @@ def _holders(changes: Sequence[Change], state: State, connections: Connections) 
         r = state.get(change.address)
         if r is None or change.action not in (Action.DELETE, Action.REPLACE):
             continue
-        schema = connections.registry.type(r.type).schema
-        if schema.inside:
+        schema_of = connections.registry.schema
+        if schema_of(r.type).inside:
             around = [holder for need in r.dependencies if (holder := state.get(need)) is not None]
-            found[change.address] = [holder.address for holder in around if lies_in(r, schema, holder)]
+            found[change.address] = [holder.address for holder in around if lies_in(r, holder, schema_of)]
     return found
 
 

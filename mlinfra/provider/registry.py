@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
+from mlinfra.model.schema import Schema
 from mlinfra.provider.contract import Lowering, Provider, ResourceType
 
 GROUP = "mlinfra.providers"
@@ -71,6 +72,10 @@ class Registry:
                 )
             )
         return provider.types[type_name]
+
+    def schema(self, type_name: str) -> Schema:
+        """The schema of the native type; PlanError as for :meth:`type`."""
+        return self.type(type_name).schema
 
     def lowering(self, target: str, kind: str) -> Lowering | None:
         """How ``target`` makes ``kind``; None when nobody can."""

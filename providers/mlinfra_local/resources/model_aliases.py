@@ -26,7 +26,7 @@ class ModelAliases:
             "model": Attribute(type="string", required=True, immutable=True, source="the registered model it belongs to"),
             "aliases": Attribute(type="map", required=True),
         },
-        inside=("registry",),
+        inside=("registry", "model"),
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:

@@ -53,7 +53,7 @@ class ModelVersion:
         },
         predict=_predict,
         create_first=True,
-        inside=("registry",),
+        inside=("registry", "model"),
     )
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:

@@ -355,3 +355,10 @@ def test_version_as_data(stack: Stack) -> None:
     from mlinfra import __version__
 
     assert json.loads(stack("version", "--json"))["mlinfra"] == __version__
+
+
+def test_cost_says_that_nothing_here_has_a_price(stack: Stack) -> None:
+    assert stack("cost") == "Nothing in this stack has a price of its own.\n"
+    assert json.loads(stack("cost", "--json")) == {"total": None, "resources": []}
+    stack("plan", "--out", str(stack.folder / "x.plan"))
+    assert json.loads(stack("cost", str(stack.folder / "x.plan"), "--json"))["total"] is None

@@ -1,22 +1,34 @@
-"""A Dagster job and its schedule, built from a definition: one op a step, an edge for every need."""
+"""A Dagster job and its schedule, built from a definition: one op a step, an edge for every need.
+
+Imported only by processes that run Dagster: mlinfra's own never pays for it.
+"""
 
 # No `from __future__ import annotations`: Dagster looks at the annotations of an op as objects.
 
 import keyword
 import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import dagster
 
 from mlinfra.provider.failures import Failure
 from mlinfra.provider.progress import listening
-from mlinfra_local.pipelines import results
-from mlinfra_local.pipelines.definition import Definition, StepDefinition
-from mlinfra_local.pipelines.steps import ExpectationBroken, StepRecord, client_of, perform
+from mlinfra.provider.runs.pipelines import Definition, ExpectationBroken, StepDefinition, StepRecord
 
 AGAIN = "mlinfra/again"
 """A run's tag: ``false`` lets steps be found again by their fingerprint; a scheduled run, or one from the web page, has none."""
+
+
+class Runner(Protocol):
+    """What a target does for a pipeline: run one step, and remember a complete run."""
+
+    def perform(self, step: StepDefinition, upstream: Mapping[str, StepRecord], *, again: bool) -> StepRecord:
+        """``upstream`` is what the steps before gave; ``again`` runs it even when its fingerprint ran before. Raises Failures."""
+
+    def keep(self, run: str, steps: Mapping[str, StepRecord]) -> None:
+        """``run`` is Dagster's run id."""
+
 
 Listener = Callable[[str, str], None]
 """Gets every line of a step: (step, line)."""
@@ -25,12 +37,12 @@ Witness = Callable[[str, Failure], None]
 
 
 def build_job(
-    definition: Definition, file: Path, *, listener: Listener | None = None, witness: Witness | None = None
+    definition: Definition, runner: Runner, *, listener: Listener | None = None, witness: Witness | None = None
 ) -> dagster.JobDefinition:
-    """The job of a definition that was read from ``file``; its last op remembers the results of a complete run."""
-    ops = {step.name: _op(definition, file, step, listener, witness) for step in definition.steps}
+    """The job of a definition, whose steps ``runner`` does; its last op remembers the results of a complete run."""
+    ops = {step.name: _op(runner, step, listener, witness) for step in definition.steps}
     names = {step: op.name for step, op in ops.items()}
-    record = _record_op(definition, file)
+    record = _record_op(definition, runner)
     dependencies = {
         dagster.NodeInvocation(names[step.name]): {_FROM + n: dagster.DependencyDefinition(names[n]) for n in step.upstream}
         for step in definition.steps
@@ -42,9 +54,9 @@ def build_job(
     return graph.to_job(executor_def=dagster.in_process_executor)
 
 
-def build_definitions(definition: Definition, file: Path) -> dagster.Definitions:
+def build_definitions(definition: Definition, runner: Runner) -> dagster.Definitions:
     """The code location: the job, and its schedule (running as soon as a daemon is there) when it has one."""
-    job = build_job(definition, file)
+    job = build_job(definition, runner)
     schedules = []
     if definition.schedule:
         schedules.append(
@@ -74,9 +86,7 @@ _TAKEN = frozenset(
 _FROM = "from_"
 
 
-def _op(
-    definition: Definition, file: Path, step: StepDefinition, listener: Listener | None, witness: Witness | None
-) -> dagster.OpDefinition:
+def _op(runner: Runner, step: StepDefinition, listener: Listener | None, witness: Witness | None) -> dagster.OpDefinition:
     def run_step(context: dagster.OpExecutionContext, **upstream: StepRecord) -> StepRecord:
         def heard(line: str) -> None:
             context.log.info(line)
@@ -87,7 +97,7 @@ def _op(
         again = context.run_tags.get(AGAIN) != "false"
         try:
             with listening(heard):
-                record = perform(client_of(definition, file), definition, step, done, again=again)
+                record = runner.perform(step, done, again=again)
         except Failure as failure:
             if witness is not None:
                 witness(step.name, failure)
@@ -104,9 +114,9 @@ def _op(
     )(run_step)
 
 
-def _record_op(definition: Definition, file: Path) -> dagster.OpDefinition:
+def _record_op(definition: Definition, runner: Runner) -> dagster.OpDefinition:
     def keep(context: dagster.OpExecutionContext, **steps: StepRecord) -> None:
-        results.write(file.parent, definition, context.run_id, {n.removeprefix(_FROM): r for n, r in steps.items()})
+        runner.keep(context.run_id, {n.removeprefix(_FROM): r for n, r in steps.items()})
 
     ins = _ins(step.name for step in definition.steps)
     return dagster.op(name=_RECORD, description="remembers a complete run", ins=ins, out=dagster.Out(dagster.Nothing))(keep)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 import pytest
 
-from mlinfra_local.expectations import broken
+from mlinfra.provider.runs.expectations import broken
 
 ROWS = [{"id": 1, "label": "a", "x": 0.5}, {"id": 2, "label": None, "x": 1.5}, {"id": 3, "label": "a", "x": None}]
 
