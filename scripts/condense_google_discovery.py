@@ -66,7 +66,9 @@ METHODS: dict[str, tuple[str, ...]] = {
     "secretmanager.v1": (*_of("projects.secrets", *_CRUD, "addVersion"), *_of("projects.secrets.versions", "get", "list", "access")),
 }  # fmt: skip
 
-_SENTENCE = re.compile(r"[^.]*\bImmutable\b[^.]*\.(?:[^.]*\.)?|[^.]*\bcannot be (?:changed|updated|modified)[^.]*\.", re.IGNORECASE)
+_SENTENCE = re.compile(
+    r"[^.]*\bImmutable\b[^.]*\.(?:[^.]*\.)?|[^.]*\bcannot be (?:changed|updated|modified)[^.]*\.", re.IGNORECASE
+)
 
 
 def main() -> None:

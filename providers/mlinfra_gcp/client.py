@@ -102,7 +102,9 @@ class GcpClient:
             self._storage = storage.Client(project=self.project, credentials=credentials, client_options=options)
         return self._storage
 
-    async def upload(self, bucket: str, name: str, source: Path | bytes, *, content_type: str = "application/octet-stream") -> None:
+    async def upload(
+        self, bucket: str, name: str, source: Path | bytes, *, content_type: str = "application/octet-stream"
+    ) -> None:
         """Write one object, whatever stood there before. ``source``: a file, or the bytes."""
         await asyncio.to_thread(self._mapped, lambda: _upload(self.storage().bucket(bucket).blob(name), source, content_type))
 
@@ -111,7 +113,9 @@ class GcpClient:
         from mlinfra.provider.failures import NotFound
 
         try:
-            data: bytes = await asyncio.to_thread(self._mapped, lambda: self.storage().bucket(bucket).blob(name).download_as_bytes())
+            data: bytes = await asyncio.to_thread(
+                self._mapped, lambda: self.storage().bucket(bucket).blob(name).download_as_bytes()
+            )
         except NotFound:
             return None
         return data

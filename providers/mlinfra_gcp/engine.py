@@ -58,8 +58,15 @@ class TableType:
         identity = self.row.identity(attributes)
         body = self.body(client, attributes, client.owner(desired.address, token))
         try:
-            answer = await client.call(self.row.doc, self._method(self.row.create), self._create_params(attributes, token), self._wrapped(attributes, body))
-            made = await finished(client, self.row.doc, answer, what=f"creating {self._said(attributes)}", timeout=desired.timeout)
+            answer = await client.call(
+                self.row.doc,
+                self._method(self.row.create),
+                self._create_params(attributes, token),
+                self._wrapped(attributes, body),
+            )
+            made = await finished(
+                client, self.row.doc, answer, what=f"creating {self._said(attributes)}", timeout=desired.timeout
+            )
         except AlreadyExists as failure:
             live = await self.get(client, identity) if identity else None
             if live is None or self.token_of(live) != token:
@@ -99,7 +106,9 @@ class TableType:
                 if live is None:
                     return
                 await self.row.before_delete(client, recorded.id, live)
-            answer = await client.call(self.row.doc, self._method("delete"), {**self._id_params("delete", recorded.id), **self.row.delete_query})
+            answer = await client.call(
+                self.row.doc, self._method("delete"), {**self._id_params("delete", recorded.id), **self.row.delete_query}
+            )
             await finished(client, self.row.doc, answer, what=f"deleting {recorded.id.rpartition('/')[2]}")
         except NotFound:
             return
@@ -169,7 +178,11 @@ class TableType:
             if wanted.get(name) is None:
                 continue
             labels = (name,) == self.row.marks and name != "description"  # as a whole, so that one added by hand is seen
-            value = freeze(clean.get(name) or {}) if labels else like(freeze(self._with_inputs(self.row.properties[name], clean.get(name), wanted[name])), wanted[name])
+            value = (
+                freeze(clean.get(name) or {})
+                if labels
+                else like(freeze(self._with_inputs(self.row.properties[name], clean.get(name), wanted[name])), wanted[name])
+            )
             if value is not None:
                 out[name] = value
         for name, read in self.row.extra.items():
@@ -252,7 +265,11 @@ class TableType:
 
     def _whole(self, body: Mapping[str, Any]) -> bool:
         """Whether an answer is the object itself, as get would give it."""
-        return self.row.doc not in ("compute.v1", "iam.v1", "storage.v1") and self.row.ready is None and self.token_of_safe(body) != ""
+        return (
+            self.row.doc not in ("compute.v1", "iam.v1", "storage.v1")
+            and self.row.ready is None
+            and self.token_of_safe(body) != ""
+        )
 
     def token_of_safe(self, body: Mapping[str, Any]) -> str:
         try:
@@ -338,7 +355,9 @@ class TableType:
 
     def _list_params(self, attributes: Mapping[str, Value]) -> dict[str, Any]:
         params = self.row.document.methods[self._method("list")].params
-        given: dict[str, Any] = {n: self.row.parent(attributes) for n in ("parent", "name") if params.get(n, {}).get("in") == "path"}
+        given: dict[str, Any] = {
+            n: self.row.parent(attributes) for n in ("parent", "name") if params.get(n, {}).get("in") == "path"
+        }
         given.update({n: attributes[n] for n in ("project", "zone") if n in params})
         return given
 
@@ -453,9 +472,7 @@ class TableType:
         """The patch request's body."""
         return body
 
-    async def _set(
-        self, client: GcpClient, identity: str, name: str, wanted: Map, live: Body, desired: Desired
-    ) -> None:
+    async def _set(self, client: GcpClient, identity: str, name: str, wanted: Map, live: Body, desired: Desired) -> None:
         setter = self.row.setters[name]
         value = thaw(reveal(wanted.get(name)))
         if (name,) == self.row.marks:

@@ -85,7 +85,9 @@ def _made(
         return NoRoom(said, hint=f"the zone has no capacity at the moment{see}")
     if "SERVICE_DISABLED" in reasons or "accessNotConfigured" in reasons:
         api = about.get("service") or f"{service}.googleapis.com"
-        return Denied(f"the API {api} is not enabled in project {project}", hint=f"gcloud services enable {api} --project {project}{see}")
+        return Denied(
+            f"the API {api} is not enabled in project {project}", hint=f"gcloud services enable {api} --project {project}{see}"
+        )
     if reasons & {"CONSUMER_INVALID", "USER_PROJECT_DENIED", "RESOURCE_PROJECT_INVALID", "projectNotFound"}:
         return Denied(
             f"{said} (project {project})", hint=f"is {project!r} the right project? set providers: {{gcp: {{project: …}}}}{see}"
@@ -93,7 +95,11 @@ def _made(
     if reasons & {"BILLING_DISABLED", "accountDisabled"}:
         return Denied(said, hint=f"link a billing account to project {project}{see}")
     if reasons & {"QUOTA_EXCEEDED", "quotaExceeded", "limitExceeded"} or name == "RESOURCE_EXHAUSTED":
-        limit = f" ({about['quota_metric']}: {about.get('quota_limit_value', about.get('quota_limit', ''))})" if "quota_metric" in about else ""
+        limit = (
+            f" ({about['quota_metric']}: {about.get('quota_limit_value', about.get('quota_limit', ''))})"
+            if "quota_metric" in about
+            else ""
+        )
         ask = link or f"https://console.cloud.google.com/iam-admin/quotas?project={project}"
         return Quota(said + limit, hint=f"ask for more, or free some: {ask}")
     if reasons & _BUSY or name in ("ABORTED", *_BUSY):

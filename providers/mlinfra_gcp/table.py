@@ -121,7 +121,9 @@ class Row:
         if self.place:
             attributes[self.place] = Attribute(type="string", computed=True, immutable=True, source=where)
         if self.chosen:
-            attributes["name"] = Attribute(type="string", required=True, immutable=True, source=f"the name of {self.document.cited}")
+            attributes["name"] = Attribute(
+                type="string", required=True, immutable=True, source=f"the name of {self.document.cited}"
+            )
         for name, prop in self.properties.items():
             attributes[name] = self._attribute(name, prop)
         attributes.update(self.adds)

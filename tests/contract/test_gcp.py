@@ -24,21 +24,47 @@ VM = {
 JOB = {
     "displayName": "fit",
     "jobSpec": {
-        "workerPoolSpecs": ({"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": 1, "containerSpec": {"imageUri": "python:3.11"}},)
+        "workerPoolSpecs": (
+            {"machineSpec": {"machineType": "n1-standard-4"}, "replicaCount": 1, "containerSpec": {"imageUri": "python:3.11"}},
+        )
     },
     "labels": {"team": "ml"},
 }
-PIPELINE = {"pipelineSpec": {"schemaVersion": "2.1.0", "root": {"dag": {"tasks": {}}}}, "runtimeConfig": {"gcsOutputDirectory": "gs://b/runs"}}
+PIPELINE = {
+    "pipelineSpec": {"schemaVersion": "2.1.0", "root": {"dag": {"tasks": {}}}},
+    "runtimeConfig": {"gcsOutputDirectory": "gs://b/runs"},
+}
 SERVED = {"imageUri": "python:3.11", "healthRoute": "/ping", "invokeRoutePrefix": "/*", "ports": ({"containerPort": 8080},)}
-MODEL = {"name": "router", "displayName": "router", "artifactUri": "gs://b/m1", "containerSpec": SERVED, "digest": "sha256:" + "1" * 64}
-DEPLOYED = {"name": "17", "machineSpec": {"machineType": "n1-standard-2"}, "minReplicaCount": 1, "maxReplicaCount": 2, "displayName": "champion"}
+MODEL = {
+    "name": "router",
+    "displayName": "router",
+    "artifactUri": "gs://b/m1",
+    "containerSpec": SERVED,
+    "digest": "sha256:" + "1" * 64,
+}
+DEPLOYED = {
+    "name": "17",
+    "machineSpec": {"machineType": "n1-standard-2"},
+    "minReplicaCount": 1,
+    "maxReplicaCount": 2,
+    "displayName": "champion",
+}
 ALERT = {
     "displayName": "slow",
     "combiner": "OR",
     "conditions": ({"displayName": "p99", "conditionThreshold": {"filter": "metric.type=\"x\"", "comparison": "COMPARISON_GT", "thresholdValue": 1.5, "duration": "60s"}},),
 }  # fmt: skip
-RUN = {"name": "hello", "template": {"containers": ({"image": "gcr.io/hello", "resources": {"limits": {"cpu": "1"}}},)}, "labels": {"a": "b"}}
-SCHEDULED = {"name": "tick", "schedule": "0 3 * * *", "timeZone": "Europe/Berlin", "httpTarget": {"uri": "https://x.example", "httpMethod": "POST"}}
+RUN = {
+    "name": "hello",
+    "template": {"containers": ({"image": "gcr.io/hello", "resources": {"limits": {"cpu": "1"}}},)},
+    "labels": {"a": "b"},
+}
+SCHEDULED = {
+    "name": "tick",
+    "schedule": "0 3 * * *",
+    "timeZone": "Europe/Berlin",
+    "httpTarget": {"uri": "https://x.example", "httpMethod": "POST"},
+}
 TPU = {"name": "slice", "tpu": {"nodeSpec": ({"parent": f"projects/{P}/locations/{Z}", "nodeId": "slice-0", "node": {"acceleratorType": "v5litepod-8", "runtimeVersion": "v2-alpha-tpuv5-lite"}},)}}  # fmt: skip
 ENDPOINT = Given(type="gcp.vertex_endpoint", attributes={"name": "api", "displayName": "api"})
 A_MODEL = Given(type="gcp.vertex_model", attributes=MODEL)

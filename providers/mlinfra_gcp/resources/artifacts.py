@@ -16,7 +16,11 @@ def _uri(body: Body) -> str:
 
 def _predict(attributes: Map) -> Mapping[str, Value]:
     parts = [attributes.get(n) for n in ("project", "location", "name")]
-    return {"uri": _uri({"name": "projects/{}/locations/{}/repositories/{}".format(*parts)})} if all(isinstance(p, str) for p in parts) else {}
+    return (
+        {"uri": _uri({"name": "projects/{}/locations/{}/repositories/{}".format(*parts)})}
+        if all(isinstance(p, str) for p in parts)
+        else {}
+    )
 
 
 class Repository(TableType):

@@ -34,8 +34,6 @@ def _link(body: Body) -> str:
     return "projects/" + str(body["selfLink"]).split("/projects/", 1)[1]
 
 
-
-
 class Disk(TableType):
     """A persistent disk: it may grow, never shrink, and outlives the machine that it is attached to."""
 
@@ -54,7 +52,9 @@ class Disk(TableType):
 def _grown(value: Any, live: Body) -> Any:
     if int(value) < int(live["sizeGb"]):
         raise Invalid(
-            f"a disk cannot shrink: it has {live['sizeGb']} GB, {value} are wanted", path=("sizeGb",), hint="make a new disk and copy"
+            f"a disk cannot shrink: it has {live['sizeGb']} GB, {value} are wanted",
+            path=("sizeGb",),
+            hint="make a new disk and copy",
         )
     return {"sizeGb": str(value)}
 

@@ -67,7 +67,9 @@ class ServiceAccount(TableType):
         body: Body = {n: wanted[n] for n in names if wanted.get(n) is not None}
         if "description" in names:
             self._mark(client, body, *self._marks_of(live, client, recorded))
-        await client.call(self.row.doc, "projects.serviceAccounts.patch", {"name": recorded.id}, self.patch_body(body, names, recorded))
+        await client.call(
+            self.row.doc, "projects.serviceAccounts.patch", {"name": recorded.id}, self.patch_body(body, names, recorded)
+        )
 
 
 _DOC = "cloudresourcemanager.v3"
@@ -109,7 +111,9 @@ class ProjectIamMember:
             if not (found and condition and token in found.get("condition", {}).get("description", "")):
                 raise AlreadyExists(f"{member} has {role} in {project} already", import_id=_id(project, role, member, title))
         else:
-            policy.setdefault("bindings", []).append({"role": role, "members": [member], **({"condition": condition} if condition else {})})
+            policy.setdefault("bindings", []).append(
+                {"role": role, "members": [member], **({"condition": condition} if condition else {})}
+            )
             await _write(client, project, policy)
         seen = await self._seen(client, project, role, member, title, wanted)
         assert seen is not None
@@ -151,9 +155,20 @@ class ProjectIamMember:
         role, member = attributes.get("role"), attributes.get("member")
         if isinstance(role, str) and not role.startswith(("roles/", "projects/", "organizations/")):
             found.append((("role",), f"{role!r} is no role; write it like roles/aiplatform.user"))
-        kinds = ("user:", "serviceAccount:", "group:", "domain:", "principal://", "principalSet://", "allUsers", "allAuthenticatedUsers")
+        kinds = (
+            "user:",
+            "serviceAccount:",
+            "group:",
+            "domain:",
+            "principal://",
+            "principalSet://",
+            "allUsers",
+            "allAuthenticatedUsers",
+        )
         if isinstance(member, str) and not member.startswith(kinds):
-            found.append((("member",), f"{member!r} is no member; write it like serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"))
+            found.append(
+                (("member",), f"{member!r} is no member; write it like serviceAccount:NAME@PROJECT.iam.gserviceaccount.com")
+            )
         if "condition" in attributes:
             found.extend(value_problems(document(_DOC), {"ref": "Expr"}, attributes["condition"], at=("condition",)))
         return found
@@ -164,7 +179,13 @@ class ProjectIamMember:
         binding = _binding(await _policy(client, project), role, member, title)
         if binding is None:
             return None
-        out: dict[str, Value] = {"project": project, "role": role, "member": member, "title": title, "id": _id(project, role, member, title)}
+        out: dict[str, Value] = {
+            "project": project,
+            "role": role,
+            "member": member,
+            "title": title,
+            "id": _id(project, role, member, title),
+        }
         if (wanted is None or "condition" in wanted) and "condition" in binding:
             out["condition"] = freeze(binding["condition"])
         return Observed(str(out["id"]), Map(out))

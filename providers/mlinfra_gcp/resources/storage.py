@@ -55,7 +55,9 @@ class StorageBucket(TableType):
             await super().delete(client, recorded)
         except (Conflict, Invalid) as failure:
             if "empty" in failure.message:
-                raise Invalid(f"the bucket {recorded.id} is not empty", hint="set forceDestroy (force_destroy), or empty it") from failure
+                raise Invalid(
+                    f"the bucket {recorded.id} is not empty", hint="set forceDestroy (force_destroy), or empty it"
+                ) from failure
             raise
 
     async def stake(self, client: GcpClient, recorded: ResourceState) -> str:

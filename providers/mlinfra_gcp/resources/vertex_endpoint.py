@@ -66,15 +66,21 @@ class DeployedModel:
 
     schema = Schema(
         attributes={
-            "endpoint": Attribute(type="string", required=True, immutable=True, same=alike, source="the endpoint that it is deployed to"),
+            "endpoint": Attribute(
+                type="string", required=True, immutable=True, same=alike, source="the endpoint that it is deployed to"
+            ),
             "name": Attribute(type="string", required=True, immutable=True, source=f"DeployedModel.id ({document(DOC).cited})"),
-            "displayName": Attribute(type="string", immutable=True, source="a deployed model's display name is set when it is deployed"),
+            "displayName": Attribute(
+                type="string", immutable=True, source="a deployed model's display name is set when it is deployed"
+            ),
             **{
                 n: Attribute(
                     required=n == "model",
                     immutable=n != "disableContainerLogging",
                     same=alike,
-                    source="" if n == "disableContainerLogging" else f"mutateDeployedModel does not change it ({document(DOC).cited})",
+                    source=""
+                    if n == "disableContainerLogging"
+                    else f"mutateDeployedModel does not change it ({document(DOC).cited})",
                 )
                 for n in _PLAIN
             },
@@ -113,13 +119,17 @@ class DeployedModel:
         if live is not None:
             if marks.token_in(_shown(live)) == token:
                 return _seen(endpoint, live, wanted)
-            raise AlreadyExists(f"{endpoint} has a deployed model {number} already", import_id=f"{endpoint}/deployedModels/{number}")
+            raise AlreadyExists(
+                f"{endpoint} has a deployed model {number} already", import_id=f"{endpoint}/deployedModels/{number}"
+            )
         line = client.owner(desired.address, token).line(120)
         body = _body(wanted)
         body["displayName"] = marks.with_line(str(wanted.get("displayName") or ""), line, 128)
         try:
             answer = await client.call(DOC, f"{_E}.deployModel", {"endpoint": endpoint}, {"deployedModel": body})
-            await finished(client, DOC, answer, what=f"deploying {wanted['model']}".replace("projects/", ""), timeout=desired.timeout)
+            await finished(
+                client, DOC, answer, what=f"deploying {wanted['model']}".replace("projects/", ""), timeout=desired.timeout
+            )
         except Failure as failure:
             from mlinfra_gcp.errors import NoRoom
 
@@ -135,9 +145,13 @@ class DeployedModel:
 
     async def update(self, client: GcpClient, recorded: ResourceState, desired: Desired) -> Observed:
         endpoint, number = split(recorded.id)
-        changed = [n for n in (*_SCALING, "disableContainerLogging") if not alike(recorded.attributes.get(n), desired.attributes.get(n))]
+        changed = [
+            n for n in (*_SCALING, "disableContainerLogging") if not alike(recorded.attributes.get(n), desired.attributes.get(n))
+        ]
         mask = [n if n == "disableContainerLogging" else f"dedicatedResources.{n}" for n in changed]
-        body = {k: v for k, v in _body(desired.attributes).items() if k in ("id", "dedicatedResources", "disableContainerLogging")}
+        body = {
+            k: v for k, v in _body(desired.attributes).items() if k in ("id", "dedicatedResources", "disableContainerLogging")
+        }
         answer = await client.call(
             DOC, f"{_E}.mutateDeployedModel", {"endpoint": endpoint}, {"deployedModel": body, "updateMask": ",".join(mask)}
         )
@@ -185,7 +199,10 @@ class DeployedModel:
         live = await _deployed(client, endpoint, number)
         if live is None:
             return None
-        flat = {**{n: live[n] for n in _PLAIN if n in live}, **{n: v for n, v in live.get("dedicatedResources", {}).items() if n in _MACHINE}}
+        flat = {
+            **{n: live[n] for n in _PLAIN if n in live},
+            **{n: v for n, v in live.get("dedicatedResources", {}).items() if n in _MACHINE},
+        }
         shown = marks.without_line(_shown(live))
         return _seen(endpoint, live, freeze({**flat, **({"displayName": shown} if shown else {})}))
 
@@ -253,7 +270,9 @@ class Traffic:
 
     schema = Schema(
         attributes={
-            "endpoint": Attribute(type="string", required=True, immutable=True, same=alike, source="the endpoint whose traffic it is"),
+            "endpoint": Attribute(
+                type="string", required=True, immutable=True, same=alike, source="the endpoint whose traffic it is"
+            ),
             "split": Attribute(type="map", required=True, description="deployed model's id → percent; they add up to 100"),
             "id": Attribute(type="string", computed=True),
         },
@@ -308,7 +327,12 @@ class Traffic:
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         split = attributes.get("split")
-        if isinstance(split, Mapping) and split and all(isinstance(v, int) for v in split.values()) and sum(split.values()) != 100:
+        if (
+            isinstance(split, Mapping)
+            and split
+            and all(isinstance(v, int) for v in split.values())
+            and sum(split.values()) != 100
+        ):
             return [(("split",), f"the shares add up to {sum(split.values())}, not to 100")]
         return []
 

@@ -75,7 +75,10 @@ class Model(TableType):
                 if "default" in (mine.get("versionAliases") or ()):
                     heir = max((v for v in versions if v is not mine), key=lambda v: int(v["versionId"]))
                     await client.call(
-                        DOC, f"{_M}.mergeVersionAliases", {"name": f"{model}@{heir['versionId']}"}, {"versionAliases": ["default"]}
+                        DOC,
+                        f"{_M}.mergeVersionAliases",
+                        {"name": f"{model}@{heir['versionId']}"},
+                        {"versionAliases": ["default"]},
                     )
                 answer = await client.call(DOC, f"{_M}.deleteVersion", {"name": recorded.id})
             await finished(client, DOC, answer, what=f"deleting version {number} of {model.rpartition('/')[2]}")
@@ -160,7 +163,9 @@ class ModelAliases:
 
     schema = Schema(
         attributes={
-            "model": Attribute(type="string", required=True, immutable=True, same=alike, source="the model whose aliases these are"),
+            "model": Attribute(
+                type="string", required=True, immutable=True, same=alike, source="the model whose aliases these are"
+            ),
             "aliases": Attribute(type="map", required=True, description="alias → number of the version"),
             "id": Attribute(type="string", computed=True),
         },

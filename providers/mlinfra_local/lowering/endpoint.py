@@ -8,12 +8,14 @@ from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.endpoint import Endpoint, Variant
 from mlinfra.model.values import Map, Ref, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.hardware.lowering import refuse_instance_type
 from mlinfra.provider.naming import physical_name
 from mlinfra.provider.runs.lowering import share
 
 
 def lower(spec: Endpoint, context: LoweringContext) -> Lowered:
     """One ``local.endpoint``."""
+    refuse_instance_type(spec.resources, context)
     variants = {
         name: Map(
             {

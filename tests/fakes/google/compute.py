@@ -37,7 +37,9 @@ def handle(g: Google, route: Route, params: dict[str, str], query: dict[str, str
         return have
     if route.verb == "delete":
         if folder == "networks" and any(n for n, b in held.items() if str(b.get("network", "")).endswith(name)):
-            raise Refused(400, "", f"The network resource '{name}' is already being used", reason="resourceInUseByAnotherResource")
+            raise Refused(
+                400, "", f"The network resource '{name}' is already being used", reason="resourceInUseByAnotherResource"
+            )
         return _begin(g, route, name, parent, query, lambda: held.pop(name, {}))
     return _begin(g, route, name, parent, query, _change(g, route, have, body))
 
@@ -81,7 +83,12 @@ def _change(g: Google, route: Route, have: dict[str, Any], body: Any) -> Callabl
 
 
 def _born(g: Google, folder: str, name: str, parent: str, body: dict[str, Any]) -> dict[str, Any]:
-    body.update(id=str(next(g.counter)), selfLink=f"{ROOT}/{name}", creationTimestamp="2026-11-25T02:00:00-08:00", kind=f"compute#{folder[:-1]}")
+    body.update(
+        id=str(next(g.counter)),
+        selfLink=f"{ROOT}/{name}",
+        creationTimestamp="2026-11-25T02:00:00-08:00",
+        kind=f"compute#{folder[:-1]}",
+    )
     if parent.endswith("global"):
         pass
     else:
@@ -147,7 +154,9 @@ def _told(g: Google, operation: Operation) -> dict[str, Any]:
     if "/zones/" in place:
         out["zone"] = f"{ROOT}/{place}"
     if operation.done and operation.error is not None:
-        out["error"] = operation.error if "errors" in operation.error else {"errors": [{"code": "INTERNAL_ERROR", **operation.error}]}
+        out["error"] = (
+            operation.error if "errors" in operation.error else {"errors": [{"code": "INTERNAL_ERROR", **operation.error}]}
+        )
     return out
 
 

@@ -104,13 +104,17 @@ def complaints(service: str, schema: str, body: Any, method: str, at: str = "") 
             yield from _value(service, prop, value, method, f"{at}{key}")
     for key, prop in properties.items():
         needed = prop.get("annotations", {}).get("required", [])
-        plainly = re.match(r"\s*Required\.", prop.get("description", "")) and not method.endswith((".patch", ".mutateDeployedModel", ".merge"))
+        plainly = re.match(r"\s*Required\.", prop.get("description", "")) and not method.endswith(
+            (".patch", ".mutateDeployedModel", ".merge")
+        )
         if (method in needed or plainly) and body.get(key) is None:
             yield f"{at}{key}: required and missing"
 
 
 def read_only(prop: Mapping[str, Any]) -> bool:
-    return bool(prop.get("readOnly")) or bool(re.match(r"\s*(Optional\. )?\[?Output[ -]only", prop.get("description", ""), re.IGNORECASE))
+    return bool(prop.get("readOnly")) or bool(
+        re.match(r"\s*(Optional\. )?\[?Output[ -]only", prop.get("description", ""), re.IGNORECASE)
+    )
 
 
 def _value(service: str, prop: Mapping[str, Any], value: Any, method: str, at: str) -> Iterator[str]:
@@ -165,6 +169,10 @@ def _stored(service: str, prop: Mapping[str, Any], value: Any) -> Any:
         return [_stored(service, prop["items"], v) for v in value]
     if prop.get("format") in ("int64", "uint64") and isinstance(value, int):
         return str(value)
-    if service in ("aiplatform", "run", "artifactregistry") and value in (False, 0) and prop.get("type") in ("boolean", "integer"):
+    if (
+        service in ("aiplatform", "run", "artifactregistry")
+        and value in (False, 0)
+        and prop.get("type") in ("boolean", "integer")
+    ):
         return None
     return value

@@ -60,7 +60,9 @@ def _create(g: Google, route: Route, params: dict[str, str], query: dict[str, st
         raise Refused(409, "ALREADY_EXISTS", f"Resource '{name}' already exists.")
     kept = g.keep(route.service, schema, body)
     # where Google chooses the name it writes the project's number
-    kept["name"] = name if chosen and route.service != "secretmanager" else name.replace(f"projects/{PROJECT}/", f"projects/{NUMBER}/")
+    kept["name"] = (
+        name if chosen and route.service != "secretmanager" else name.replace(f"projects/{PROJECT}/", f"projects/{NUMBER}/")
+    )
     kept.update(_born(route))
 
     def effect() -> dict[str, Any]:
@@ -86,7 +88,12 @@ def _born(route: Route) -> dict[str, Any]:
     if folder == "queuedResources":
         return {**now, "state": {"state": "ACCEPTED"}}
     if folder == "services":
-        return {**now, "uri": "https://x-uc.a.run.app", "generation": "1", "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"}}
+        return {
+            **now,
+            "uri": "https://x-uc.a.run.app",
+            "generation": "1",
+            "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED"},
+        }
     if folder == "endpoints":
         return {**now, "dedicatedEndpointDns": f"1.us-central1-{NUMBER}.prediction.vertexai.goog"}
     return {} if route.service in ("monitoring", "iam", "cloudscheduler") else now
@@ -117,7 +124,9 @@ def _advance(g: Google, job: dict[str, Any]) -> None:
 def _list(g: Google, route: Route, params: dict[str, str], query: dict[str, str], body: Any) -> dict[str, Any]:
     parent, folder = params.get("parent") or params["name"], route.collection.rpartition(".")[2]
     every = [
-        (name, held) for name, held in sorted(g.objects[route.service].items()) if re.fullmatch(rf"{re.escape(parent)}/{folder}/[^/]+", name)
+        (name, held)
+        for name, held in sorted(g.objects[route.service].items())
+        if re.fullmatch(rf"{re.escape(parent)}/{folder}/[^/]+", name)
     ]
     wanted = query.get("filter", "")
     if wanted:
@@ -199,7 +208,9 @@ def _policy(g: Google, route: Route, body: Any) -> dict[str, Any]:
     if body["policy"].get("etag") != g.policy["etag"]:
         raise Refused(409, "ABORTED", "There were concurrent policy changes. Please retry the whole read-modify-write.")
     for binding in body["policy"]["bindings"]:
-        if "condition" in binding and (body["policy"].get("version") != 3 or binding["role"] in ("roles/owner", "roles/editor", "roles/viewer")):
+        if "condition" in binding and (
+            body["policy"].get("version") != 3 or binding["role"] in ("roles/owner", "roles/editor", "roles/viewer")
+        ):
             raise Refused(400, "INVALID_ARGUMENT", "conditions need version 3, and no basic role")
     g.policy = {**body["policy"], "etag": f"BwE{next(g.counter)}"}
     return copy.deepcopy(g.policy)

@@ -90,10 +90,17 @@ class Google:
         self.refusals: dict[str, list[Refused]] = {}
         self.operations: dict[str, Operation] = {}
         self.sent: dict[str, str] = {}
-        self.policy: dict[str, Any] = {"version": 1, "etag": "BwE0", "bindings": [{"role": "roles/owner", "members": ["user:boss@acme.example"]}]}
+        self.policy: dict[str, Any] = {
+            "version": 1,
+            "etag": "BwE0",
+            "bindings": [{"role": "roles/owner", "members": ["user:boss@acme.example"]}],
+        }
         self.counter = itertools.count(1_000_000_001)
         self.guard = threading.RLock()
-        self.runner: Callable[[Google, dict[str, Any]], tuple[str, dict[str, Any] | None]] = lambda _google, _job: ("SUCCEEDED", None)
+        self.runner: Callable[[Google, dict[str, Any]], tuple[str, dict[str, Any] | None]] = lambda _google, _job: (
+            "SUCCEEDED",
+            None,
+        )
         self.after_answer: Callable[[Request], None] = lambda _request: None
         self.instance_started: Callable[[dict[str, Any]], dict[str, str]] = lambda _body: {}
 
@@ -244,7 +251,10 @@ class Google:
                     operation.error = {"code": {404: 5, 409: 6, 400: 9}.get(refused.code, 13), "message": refused.message}
 
     def told(self, operation: Operation) -> dict[str, Any]:
-        out: dict[str, Any] = {"name": operation.name, "metadata": {"@type": "type.googleapis.com/x.OperationMetadata", **operation.about}}
+        out: dict[str, Any] = {
+            "name": operation.name,
+            "metadata": {"@type": "type.googleapis.com/x.OperationMetadata", **operation.about},
+        }
         if operation.done:
             out["done"] = True
             if operation.error is not None:
@@ -260,7 +270,9 @@ class Google:
 @contextmanager
 def google(folder: Path) -> Iterator[Google]:
     """A running server on a free port."""
-    pytest.importorskip("googleapiclient", reason="google-api-python-client, which carries the discovery documents, is not installed")
+    pytest.importorskip(
+        "googleapiclient", reason="google-api-python-client, which carries the discovery documents, is not installed"
+    )
     state = Google(folder)
 
     class Handler(BaseHTTPRequestHandler):

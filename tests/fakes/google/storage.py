@@ -31,7 +31,9 @@ def answer(g: Google, http: str, path: str, query: dict[str, str], headers: Mapp
         g.refusals[f"storage.{route.name}"].pop(0)
         raise refusal
     params = {k: unquote(v) for k, v in params.items()}
-    result = _bucket(g, route.verb, params, query, body) if route.collection == "buckets" else _object(g, route.verb, params, query)
+    result = (
+        _bucket(g, route.verb, params, query, body) if route.collection == "buckets" else _object(g, route.verb, params, query)
+    )
     g.requests[-1].status = 200
     g.after_answer(g.requests[-1])
     return result
@@ -45,8 +47,16 @@ def _bucket(g: Google, verb: str, params: dict[str, str], query: dict[str, str],
     held = g.objects["storage"]
     if verb == "insert":
         if body["name"] in held:
-            raise Refused(409, "", "Your previous request to create the named bucket succeeded and you already own it.", reason="conflict")
-        born = {**g.keep("storage", "Bucket", body), "id": body["name"], "kind": "storage#bucket", "metageneration": "1", "etag": "CAE="}
+            raise Refused(
+                409, "", "Your previous request to create the named bucket succeeded and you already own it.", reason="conflict"
+            )
+        born = {
+            **g.keep("storage", "Bucket", body),
+            "id": body["name"],
+            "kind": "storage#bucket",
+            "metageneration": "1",
+            "etag": "CAE=",
+        }
         born.setdefault("location", "US")
         born["location"] = born["location"].upper()
         born.setdefault("storageClass", "STANDARD")

@@ -139,7 +139,12 @@ def _deploy(g: Google, route: Route, params: Params, query: Params, body: Any) -
     def effect() -> dict[str, Any]:
         if any(d["id"] == number for d in held.get("deployedModels", ())):
             raise Refused(409, "ALREADY_EXISTS", f"DeployedModel {number} already exists.")
-        new = {**wanted, "id": number, "model": model.partition("@")[0].replace(PROJECT, NUMBER), "modelVersionId": version["versionId"]}
+        new = {
+            **wanted,
+            "id": number,
+            "model": model.partition("@")[0].replace(PROJECT, NUMBER),
+            "modelVersionId": version["versionId"],
+        }
         held.setdefault("deployedModels", []).append(new)
         if body.get("trafficSplit"):
             held["trafficSplit"] = {number if k == "0" else k: v for k, v in body["trafficSplit"].items()}
