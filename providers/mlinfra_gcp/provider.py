@@ -40,9 +40,22 @@ class GcpProvider:
             "gcp.scheduler_job": f"{_HERE}.resources.scheduler:SchedulerJob()",
             "gcp.monitoring_alert_policy": f"{_HERE}.resources.monitoring:AlertPolicy()",
             "gcp.secret": f"{_HERE}.resources.secret:SecretType()",
+            "gcp.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "gcp.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
+            "gcp.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
+            "gcp.job_hardware": f"{_HERE}.resources.machines:JobHardware()",
+            "gcp.reachable": f"{_HERE}.resources.machines:Reachable()",
         }
     )
-    lowerings: Mapping[str, Lowering] = Lazy({})
+    lowerings: Mapping[str, Lowering] = Lazy(
+        {
+            kind: f"{_HERE}.lowering.{kind}:lower"
+            for kind in (
+                "bucket", "dataset", "data_pipeline", "training_cluster", "training_job", "model_registry", "model", "endpoint",
+                "vector_database",
+            )
+        }
+    )  # fmt: skip
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from mlinfra.model.change import Risk
-from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.schema import Attribute, Schema, TypeName
 from mlinfra.model.values import Map, Path, Value
 from mlinfra_gcp.documents import Document, Property, document
 from mlinfra_gcp.shape import alike
@@ -178,7 +178,7 @@ class Row:
         required = prop.get("required", False)
         needed = self.create_name in required if isinstance(required, list) else bool(required)
         return Attribute(
-            type=_TYPES.get(prop.get("type", ""), "map" if "ref" in prop else "any"),  # type: ignore[arg-type]
+            type=_type_of(prop),
             required=needed and name not in self.defaults,
             immutable=bool(source),
             source=source,
@@ -186,4 +186,10 @@ class Row:
         )
 
 
-_TYPES = {"string": "string", "boolean": "boolean", "array": "list", "object": "map", "number": "number", "integer": "integer"}
+def _type_of(prop: Property) -> TypeName:
+    if prop.get("format") in ("int64", "uint64"):
+        return "any"  # a number for people, a text in JSON
+    return _TYPES.get(prop.get("type", ""), "map" if "ref" in prop else "any")
+
+
+_TYPES: Mapping[str, TypeName] = {"string": "string", "boolean": "boolean", "array": "list", "object": "map", "number": "number", "integer": "integer"}

@@ -60,7 +60,7 @@ async def _emptied(client: GcpClient, identity: str, live: Body) -> None:
 
 
 class DeployedModel:
-    """A model version on machines behind an endpoint. Its id is chosen from its content, so that a new one stands beside the old.
+    """A model version on machines behind an endpoint. Its id is chosen from the operation's, so that a new one stands beside the old.
 
     Google calls the replica counts immutable in ``dedicatedResources``, and changes them by ``mutateDeployedModel``."""
 
@@ -69,7 +69,7 @@ class DeployedModel:
             "endpoint": Attribute(
                 type="string", required=True, immutable=True, same=alike, source="the endpoint that it is deployed to"
             ),
-            "name": Attribute(type="string", required=True, immutable=True, source=f"DeployedModel.id ({document(DOC).cited})"),
+            "name": Attribute(type="string", computed=True, immutable=True, source=f"Immutable (DeployedModel.id, {document(DOC).cited})"),
             "displayName": Attribute(
                 type="string", immutable=True, source="a deployed model's display name is set when it is deployed"
             ),
@@ -104,7 +104,6 @@ class DeployedModel:
         costs=True,
         create_first=True,
         inside=("endpoint",),
-        named_by="name",
     )
 
     async def read(self, client: GcpClient, recorded: ResourceState) -> Observed | None:
@@ -113,7 +112,7 @@ class DeployedModel:
         return None if found is None else _seen(endpoint, found, recorded.attributes)
 
     async def create(self, client: GcpClient, desired: Desired, token: str) -> Observed:
-        wanted = desired.attributes
+        wanted = _numbered(desired.attributes, token)
         endpoint, number = str(wanted["endpoint"]), str(wanted["name"])
         live = await _deployed(client, endpoint, number)
         if live is not None:
@@ -177,7 +176,8 @@ class DeployedModel:
             return
 
     async def find(self, client: GcpClient, desired: Desired, token: str) -> Observed | None:
-        endpoint, number = str(desired.attributes["endpoint"]), str(desired.attributes["name"])
+        wanted = _numbered(desired.attributes, token)
+        endpoint, number = str(wanted["endpoint"]), str(wanted["name"])
         live = await _deployed(client, endpoint, number)
         if live is None:
             waited = False
@@ -217,6 +217,11 @@ class DeployedModel:
         if isinstance(name, str) and not (name.isdigit() and 1 <= len(name) <= 10):
             found.append((("name",), f"{name!r} is no id of a deployed model: 1 to 10 digits"))
         return found
+
+
+def _numbered(wanted: Map, token: str) -> Map:
+    """With a name: 10 digits from the operation's token, where none is given."""
+    return wanted if wanted.get("name") else Map({**wanted, "name": str(int(token, 16) % 9_000_000_000 + 1_000_000_000)})
 
 
 def split(id: str) -> tuple[str, str]:
@@ -265,15 +270,27 @@ async def _deployed(client: GcpClient, endpoint: str, number: str) -> dict[str, 
     return next((d for d in live.get("deployedModels") or () if d["id"] == number), None)
 
 
+def shares(split: Value) -> dict[str, int]:
+    """Percentages by deployed model."""
+    return whole({str(s["deployedModel"]): int(s["weight"]) for s in split})
+
+
+def _same_split(one: Value, other: Value) -> bool:
+    try:
+        return shares(one) == shares(other)
+    except (KeyError, TypeError, ValueError):  # a part is not known yet
+        return False
+
+
 class Traffic:
-    """How an endpoint splits its traffic: deployed model → percent. Changed in place, with the endpoint's etag."""
+    """How an endpoint splits its traffic between deployed models. Changed in place, with the endpoint's etag."""
 
     schema = Schema(
         attributes={
             "endpoint": Attribute(
                 type="string", required=True, immutable=True, same=alike, source="the endpoint whose traffic it is"
             ),
-            "split": Attribute(type="map", required=True, description="deployed model's id → percent; they add up to 100"),
+            "split": Attribute(type="list", required=True, same=_same_split, description="{deployedModel, weight}: 90 and 10 like 9 and 1"),
             "id": Attribute(type="string", computed=True),
         },
         predict=lambda a: {"id": f"{a['endpoint']}/traffic"} if isinstance(a.get("endpoint"), str) else {},
@@ -282,7 +299,7 @@ class Traffic:
     )
 
     async def read(self, client: GcpClient, recorded: ResourceState) -> Observed | None:
-        return await self._seen(client, recorded.id.removesuffix("/traffic"))
+        return await self._seen(client, recorded.id.removesuffix("/traffic"), recorded.attributes.get("split"))
 
     async def create(self, client: GcpClient, desired: Desired, token: str) -> Observed:
         endpoint = str(desired.attributes["endpoint"])
@@ -290,7 +307,7 @@ class Traffic:
         if live.get("trafficSplit") and (live.get("labels") or {}).get(_TRAFFIC) != token:
             raise AlreadyExists(f"{endpoint} splits its traffic already", import_id=f"{endpoint}/traffic")
         await self._write(client, live, endpoint, desired.attributes["split"], token)
-        seen = await self._seen(client, endpoint)
+        seen = await self._seen(client, endpoint, desired.attributes["split"])
         assert seen is not None
         return seen
 
@@ -298,7 +315,7 @@ class Traffic:
         endpoint = recorded.id.removesuffix("/traffic")
         live = await client.call(DOC, f"{_E}.get", {"name": endpoint})
         await self._write(client, live, endpoint, desired.attributes["split"], "")
-        seen = await self._seen(client, endpoint)
+        seen = await self._seen(client, endpoint, desired.attributes["split"])
         if seen is None:
             raise NotFound(f"{recorded.id} is gone")
         return seen
@@ -308,7 +325,7 @@ class Traffic:
         try:
             live = await client.call(DOC, f"{_E}.get", {"name": endpoint})
             if live.get("trafficSplit"):
-                await self._write(client, live, endpoint, Map(), "")
+                await self._write(client, live, endpoint, (), "")
         except NotFound:
             return
 
@@ -318,7 +335,7 @@ class Traffic:
             live = await client.call(DOC, f"{_E}.get", {"name": endpoint})
         except NotFound:
             return None
-        return await self._seen(client, endpoint) if (live.get("labels") or {}).get(_TRAFFIC) == token else None
+        return await self._seen(client, endpoint, desired.attributes["split"]) if (live.get("labels") or {}).get(_TRAFFIC) == token else None
 
     async def adopt(self, client: GcpClient, id: str) -> Observed | None:
         if not id.endswith("/traffic") or "/endpoints/" not in id:
@@ -344,10 +361,12 @@ class Traffic:
         if not live.get("trafficSplit"):
             return None
         identity = f"{endpoint}/traffic"
-        return Observed(identity, Map(endpoint=endpoint, split=freeze(live["trafficSplit"]), id=identity))
+        split: Value = tuple([Map(deployedModel=k, weight=v) for k, v in sorted(live["trafficSplit"].items())])
+        split = wanted if wanted is not None and _same_split(split, wanted) else split
+        return Observed(identity, Map(endpoint=endpoint, split=split, id=identity))
 
-    async def _write(self, client: GcpClient, live: Body, endpoint: str, split: Map, token: str) -> None:
-        body: Body = {"trafficSplit": {k: int(v) for k, v in split.items() if int(v)}, "etag": live.get("etag")}
+    async def _write(self, client: GcpClient, live: Body, endpoint: str, split: Value, token: str) -> None:
+        body: Body = {"trafficSplit": shares(split), "etag": live.get("etag")}
         mask = "trafficSplit"
         if token:
             body["labels"], mask = {**(live.get("labels") or {}), _TRAFFIC: token}, "trafficSplit,labels"

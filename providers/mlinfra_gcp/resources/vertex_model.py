@@ -5,12 +5,14 @@ https://cloud.google.com/vertex-ai/docs/model-registry/versioning
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Map, Path, Value
+from mlinfra.model.values import Map, Path, Value, is_known
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra_gcp import marks
 from mlinfra_gcp.client import GcpClient
@@ -35,22 +37,19 @@ class Model(TableType):
                 chosen="modelId", create="upload", hidden=("etag", "versionAliases"),
                 fixed={n: "set when the version is uploaded (models.upload)" for n in ("containerSpec", "encryptionSpec", "pipelineJob",
                        "predictSchemata", "baseModelSource", "dataStats")},
-                adds={"digest": Attribute(type="string", immutable=True, source="a version's content never changes")},
+                adds={"digest": Attribute(type="string", computed=True, immutable=True, source="a version's content never changes")},
                 extra={"number": lambda b: str(b["versionId"]), "uri": lambda b: f"{str(b['name']).partition('@')[0]}@{b['versionId']}"},
-                name_pattern=r"[a-z_][a-z0-9_-]{0,62}", create_first=True, predict=lambda a: {},
+                name_pattern=r"[a-z_][a-z0-9_-]{0,62}", create_first=True,
             )
         )  # fmt: skip
-        # two versions of one model stand side by side: the name is the model's
-        self.schema = _without_prediction(self.schema)
+        self.schema = _without_id(self.schema)
 
     async def create(self, client: GcpClient, desired: Desired, token: str) -> Observed:
         wanted = self.placed(client, desired.attributes)
         parent = self.row.parent(wanted)
         model = f"{parent}/models/{wanted['name']}"
         body = self.body(client, wanted, client.owner(desired.address, token))
-        digest = wanted.get("digest")
-        if isinstance(digest, str):
-            body["labels"]["mlinfra-digest"] = digest.removeprefix("sha256:")[:63]
+        body["labels"][_DIGEST] = digest_of(wanted).removeprefix("sha256:")[:63]
         owner = await self._owner(client, model)
         if owner is None:
             try:
@@ -119,12 +118,11 @@ class Model(TableType):
 
     def observed(self, client: GcpClient, identity: str, body: Mapping[str, Any], wanted: Mapping[str, Value]) -> Observed:
         identity = f"{identity.partition('@')[0]}@{body['versionId']}"
-        digest = (body.get("labels") or {}).get("mlinfra-digest", "")
+        digest = (body.get("labels") or {}).get(_DIGEST, "")
         seen = super().observed(client, identity, {**body, "name": identity}, wanted)
-        known = wanted.get("digest")
-        if isinstance(known, str) and known.removeprefix("sha256:")[:63] == digest:
-            return Observed(identity, Map({**seen.attributes, "digest": known}))
-        return Observed(identity, Map({**seen.attributes, "digest": digest})) if digest else seen
+        known = digest_of(wanted) if wanted else ""
+        same = known.removeprefix("sha256:")[:63] == digest
+        return Observed(identity, Map({**seen.attributes, "digest": known if same else digest}))
 
     def short(self, identity: str) -> str:
         return identity.rpartition("/")[2].partition("@")[0]
@@ -151,10 +149,33 @@ class Model(TableType):
         return next((v for v in await self._versions(client, model) if self.token_of(v) == token), None)
 
 
-def _without_prediction(schema: Schema) -> Schema:
-    import dataclasses
+_DIGEST = f"{marks.PREFIX}digest"
 
-    return dataclasses.replace(schema, predict=None, named_by="")
+
+def digest_of(attributes: Mapping[str, Value]) -> str:
+    """The version's content: as given, or as the URI of a run's output names it, or of the image that it is."""
+    given, artifact = attributes.get("digest"), attributes.get("artifactUri")
+    if isinstance(given, str) and given:
+        return given
+    if isinstance(artifact, str) and "/content/" in artifact:
+        return "sha256:" + artifact.rpartition("/content/")[2].strip("/")
+    image = (attributes.get("containerSpec") or {}).get("imageUri", "")
+    return "sha256:" + hashlib.sha256(f"{artifact or ''} {image}".encode()).hexdigest()
+
+
+def _predict(attributes: Map) -> Mapping[str, Value]:
+    artifact, container = attributes.get("artifactUri"), attributes.get("containerSpec")
+    known = (artifact is None or isinstance(artifact, str)) and (container is None or is_known(container))
+    return {"digest": digest_of(attributes)} if known and not _is_deferred_text(attributes.get("digest")) else {}
+
+
+def _is_deferred_text(value: Value) -> bool:
+    return value is not None and not isinstance(value, str)
+
+
+def _without_id(schema: Schema) -> Schema:
+    """Its id ends with a number that Google chooses; and two versions of one name stand side by side."""
+    return dataclasses.replace(schema, predict=_predict, named_by="")
 
 
 class ModelAliases:
