@@ -30,8 +30,10 @@ USES = "vm training serving"
 # family → (price table, [(type, vCPUs, GiB)]); https://cloud.google.com/compute/docs/general-purpose-machines
 FAMILIES: Mapping[str, list[tuple[str, int, float]]] = {
     "e2": [(f"e2-standard-{n}", n, n * 4) for n in (2, 4, 8, 16, 32)] + [(f"e2-highmem-{n}", n, n * 8) for n in (2, 4, 8, 16)],
-    "n1": [(f"n1-standard-{n}", n, n * 3.75) for n in (2, 4, 8, 16, 32, 64)] + [(f"n1-highmem-{n}", n, n * 6.5) for n in (2, 4, 8, 16, 32)],
-    "n2": [(f"n2-standard-{n}", n, n * 4) for n in (2, 4, 8, 16, 32, 64, 80)] + [(f"n2-highmem-{n}", n, n * 8) for n in (2, 4, 8, 16, 32)],
+    "n1": [(f"n1-standard-{n}", n, n * 3.75) for n in (2, 4, 8, 16, 32, 64)]
+    + [(f"n1-highmem-{n}", n, n * 6.5) for n in (2, 4, 8, 16, 32)],
+    "n2": [(f"n2-standard-{n}", n, n * 4) for n in (2, 4, 8, 16, 32, 64, 80)]
+    + [(f"n2-highmem-{n}", n, n * 8) for n in (2, 4, 8, 16, 32)],
 }
 # accelerator → (GB, USD an hour in the us regions, USD spot, count → hosts it may be attached to)
 # https://cloud.google.com/compute/docs/gpus#n1-gpus, https://cloud.google.com/compute/gpus-pricing
@@ -117,7 +119,20 @@ def _attached(prices: Mapping[str, Any]) -> Iterator[list[Any]]:
                     total = round(host + usd * count, 5) if priced and host is not None else None
                     less = round(cheap + spot * count, 5) if priced and cheap is not None else None
                     source = GPUS if priced else ("", "")
-                    yield ["gcp", f"n1-standard-{cpus}+{gpu}:{count}", USES, cpus, memory, gpu, count, size, region, total, less, *source]
+                    yield [
+                        "gcp",
+                        f"n1-standard-{cpus}+{gpu}:{count}",
+                        USES,
+                        cpus,
+                        memory,
+                        gpu,
+                        count,
+                        size,
+                        region,
+                        total,
+                        less,
+                        *source,
+                    ]
 
 
 def _built_in() -> Iterator[list[Any]]:

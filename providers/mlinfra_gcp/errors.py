@@ -57,7 +57,7 @@ def operation_failure(error: Mapping[str, Any], *, service: str, project: str) -
     if "errors" in error:
         first = error["errors"][0] if error["errors"] else {}
         code = str(first.get("code", ""))
-        details = [d.get("errorInfo") and {"@type": "ErrorInfo", **d["errorInfo"]} or d.get("help") and {"@type": "Help", **d["help"]}
+        details = [(d.get("errorInfo") and {"@type": "ErrorInfo", **d["errorInfo"]}) or (d.get("help") and {"@type": "Help", **d["help"]})
                    or {} for d in first.get("errorDetails", ())]  # fmt: skip
         return _made(code, str(first.get("message", code)), {code}, details, service, project, None)
     name = _CODES.get(error.get("code", 2), "UNKNOWN")

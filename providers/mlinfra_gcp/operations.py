@@ -30,11 +30,14 @@ async def finished(
     if not _is_operation(doc, operation):
         return dict(operation)
     deadline = time.monotonic() + (timeout or PATIENCE)
-    attempt = 0
+    attempt, said = 0, ""
     while not _done(operation):
         if time.monotonic() > deadline:
             raise Timeout(f"{what} still goes on after {timeout or PATIENCE:.0f} s: {operation.get('name')}")
-        say(f"{what}: {_progress(operation)}")
+        doing = _progress(operation)
+        if doing != said:
+            said = doing
+            say(f"{what}: {doing}")
         await client.pause(attempt)
         attempt += 1
         operation = await _poll(client, doc, operation)

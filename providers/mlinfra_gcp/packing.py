@@ -28,7 +28,9 @@ def job_steps(attributes: Mapping[str, Value]) -> Map:
     return Map(run=Map({new: attributes[old] for old, new in names.items() if attributes.get(old) is not None}))
 
 
-def describe(bucket: str, name: str, steps: Mapping[str, Any], inputs: Mapping[str, Mapping[str, str]], lines: tuple[str, ...]) -> str:
+def describe(
+    bucket: str, name: str, steps: Mapping[str, Any], inputs: Mapping[str, Mapping[str, str]], lines: tuple[str, ...]
+) -> str:
     """``run.json``. ``inputs`` are the URIs of each step's inputs."""
     found = {
         step: {

@@ -192,4 +192,11 @@ def _type_of(prop: Property) -> TypeName:
     return _TYPES.get(prop.get("type", ""), "map" if "ref" in prop else "any")
 
 
-_TYPES: Mapping[str, TypeName] = {"string": "string", "boolean": "boolean", "array": "list", "object": "map", "number": "number", "integer": "integer"}
+_TYPES: Mapping[str, TypeName] = {
+    "string": "string",
+    "boolean": "boolean",
+    "array": "list",
+    "object": "map",
+    "number": "number",
+    "integer": "integer",
+}

@@ -58,17 +58,27 @@ def advice(asked: str, here: str, *, zonal: bool) -> str:
     found = next((a for a in _names(asked) if a), "")
     zones = ACCELERATOR_ZONES.get(found, ())
     region = here.rpartition("-")[0]
-    near = sorted((z for z in zones if z != here), key=lambda z: (not z.startswith(region), not z.startswith(region.split("-")[0]), z))
+    near = sorted(
+        (z for z in zones if z != here), key=lambda z: (not z.startswith(region), not z.startswith(region.split("-")[0]), z)
+    )
     if not near:
         return ""
     if zonal:
         return f"{found} is also offered in {', '.join(near[:_SHOWN])}: providers: {{gcp: {{zone: {near[0]}}}}}"
     regions = list(dict.fromkeys(z.rpartition("-")[0] for z in near if not z.startswith(region)))
-    return f"{found} is also offered in {', '.join(regions[:_SHOWN])}: providers: {{gcp: {{region: {regions[0]}}}}}" if regions else ""
+    return (
+        f"{found} is also offered in {', '.join(regions[:_SHOWN])}: providers: {{gcp: {{region: {regions[0]}}}}}"
+        if regions
+        else ""
+    )
 
 
 def _names(asked: str) -> list[str]:
     low = asked.lower()
     built_in = [name for family, name in _FAMILIES.items() if family in low]
-    attached = [name for name in ("T4", "V100", "P100", "L4") if f"nvidia-tesla-{name.lower()}" in low or f"nvidia_tesla_{name.lower()}" in low]
+    attached = [
+        name
+        for name in ("T4", "V100", "P100", "L4")
+        if f"nvidia-tesla-{name.lower()}" in low or f"nvidia_tesla_{name.lower()}" in low
+    ]
     return [*built_in, *attached]

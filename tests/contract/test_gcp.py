@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from fakes.google import Google, google
+
 from mlinfra.provider.testing import Given, ProviderContract, Sample, World
 from mlinfra_gcp.provider import GcpProvider
 

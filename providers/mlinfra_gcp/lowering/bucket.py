@@ -22,6 +22,4 @@ def lower(spec: Bucket, context: LoweringContext) -> Lowered:
             **given(labels=labels(context)),
         },
     )
-    return Lowered(
-        resources=(bucket,), outputs=Map(id=own(context, "name"), name=own(context, "name"), uri=own(context, "uri"))
-    )
+    return Lowered(resources=(bucket,), outputs=Map(id=own(context, "name"), name=own(context, "name"), uri=own(context, "uri")))

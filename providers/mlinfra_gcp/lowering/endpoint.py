@@ -71,7 +71,9 @@ def _model(key: str, variant: Variant, spec: Endpoint, context: LoweringContext)
     """A model of the endpoint's own, where the variant names no version of a registry."""
     if isinstance(variant.model, Mapping) and "uri" in variant.model:
         return []
-    if is_deferred(variant.model) or (isinstance(variant.model, str) and "://" not in variant.model and variant.model.startswith("projects/")):
+    if is_deferred(variant.model) or (
+        isinstance(variant.model, str) and "://" not in variant.model and variant.model.startswith("projects/")
+    ):
         raise context.error(
             "gcp.variant_model",
             "a variant's model is a version of a registry, a folder of this machine, or gs://…",

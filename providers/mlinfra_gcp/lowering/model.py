@@ -54,7 +54,9 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
             )
         )
     found = Map({alias: outputs[version] for alias, version in aliases.items()})
-    return Lowered(resources=tuple(resources), outputs=Map(id=model, name=own(context, "name"), versions=Map(outputs), aliases=found))
+    return Lowered(
+        resources=tuple(resources), outputs=Map(id=model, name=own(context, "name"), versions=Map(outputs), aliases=found)
+    )
 
 
 def version_resources(
@@ -93,7 +95,14 @@ def version_resources(
             found = context.digest(artifact)
             kept = context.resource(
                 "gcp.dataset",
-                {"bucket": bucket, "name": f"{name}-{tag}", "source": artifact, "version": found.digest, "size": found.size, "file": ""},
+                {
+                    "bucket": bucket,
+                    "name": f"{name}-{tag}",
+                    "source": artifact,
+                    "version": found.digest,
+                    "size": found.size,
+                    "file": "",
+                },
                 role="artifact",
                 key=tag,
             )
@@ -130,5 +139,3 @@ def _known(alias: str, version: str, spec: RegisteredModel, context: LoweringCon
         hint = f"did you mean {close[0]!r}?" if close else f"the versions are: {', '.join(spec.versions) or 'none'}"
         raise context.error("gcp.unknown_version", f"there is no version {version!r}", path=path, hint=hint)
     return version
-
-

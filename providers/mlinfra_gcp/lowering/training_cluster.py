@@ -94,7 +94,9 @@ def _managed(spec: TrainingCluster, context: LoweringContext, choice: Choice) ->
         )
         return Lowered(
             resources=(resource,),
-            outputs=_outputs(context, choice, most, id=own(context, "name"), name=name, engine="managed", address=where, dashboard=""),
+            outputs=_outputs(
+                context, choice, most, id=own(context, "name"), name=name, engine="managed", address=where, dashboard=""
+            ),
         )
     if spec.resources.spot is True:
         raise context.error(
@@ -153,7 +155,9 @@ def _ray(spec: TrainingCluster, context: LoweringContext, choice: Choice) -> Low
             items=(
                 Map(
                     key="startup-script",
-                    value=text(_RAY_WORKER.replace("{image}", image(context, "ray")), head=own(context, "internalIp", role="head")),
+                    value=text(
+                        _RAY_WORKER.replace("{image}", image(context, "ray")), head=own(context, "internalIp", role="head")
+                    ),
                 ),
             )
         ),
@@ -165,7 +169,11 @@ def _ray(spec: TrainingCluster, context: LoweringContext, choice: Choice) -> Low
         properties["guestAccelerators"] = (Map(acceleratorType=kind, acceleratorCount=gpu["acceleratorCount"]),)
     if spec.resources.spot is True:
         properties["scheduling"] = Map(
-            provisioningModel="SPOT", preemptible=True, automaticRestart=False, instanceTerminationAction="STOP", onHostMaintenance="TERMINATE"
+            provisioningModel="SPOT",
+            preemptible=True,
+            automaticRestart=False,
+            instanceTerminationAction="STOP",
+            onHostMaintenance="TERMINATE",
         )
     elif choice.offer.count:
         properties["scheduling"] = Map(onHostMaintenance="TERMINATE", automaticRestart=True)

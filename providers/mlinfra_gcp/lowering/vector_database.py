@@ -30,9 +30,7 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
             hint="leave token out: who reaches it is decided by the network (providers.gcp.allow); for users, use existing Milvus by uri",
         )
     asked = spec.resources
-    resources = Resources(
-        cpus=None if asked is None else asked.cpus, memory=None if asked is None else asked.memory
-    )
+    resources = Resources(cpus=None if asked is None else asked.cpus, memory=None if asked is None else asked.memory)
     choice = chosen(resources, context, offers=offers(), use="vm", region=region(context), least=_LEAST)
     size = asked.disk if asked is not None and asked.disk is not None else 100 * 10**9
     if is_deferred(size) or is_deferred(spec.version):

@@ -140,7 +140,9 @@ async def _write(client: GcpClient, desired: Desired, token: str | None) -> Obse
     bucket, folder = str(wanted["bucket"]), _folder(wanted)
     owner = await _owner(client, wanted) or {}
     if token is not None and owner.get("address", desired.address) != desired.address:
-        raise AlreadyExists(f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=_id(wanted))
+        raise AlreadyExists(
+            f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=_id(wanted)
+        )
     if not await _whole(client, wanted):
         selected = _selected(client, wanted)
         say(f"uploading {len(selected):,} file{'s' if len(selected) != 1 else ''}")

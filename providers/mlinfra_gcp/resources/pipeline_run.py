@@ -18,7 +18,7 @@ from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipelin
 from mlinfra.provider.runs.reach import kept
 from mlinfra_gcp import marks, outcomes, packing
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.resources.training_run import DEFERRED, DONE, DOC, console, exists, no_secrets, waited
+from mlinfra_gcp.resources.training_run import DEFERRED, DOC, DONE, console, exists, no_secrets, waited
 
 _JOBS = "projects.locations.pipelineJobs"
 SCHEDULED = "scheduled"
@@ -47,7 +47,13 @@ def _foretold(attributes: Map) -> dict[str, Value]:
         return {}
     uris = {n: {k: _uri(v) for k, v in s.get("inputs", EMPTY).items()} for n, s in attributes["steps"].items()}
     try:
-        run = packing.describe(str(attributes["bucket"]), str(attributes["name"]), attributes["steps"], uris, tuple(attributes.get("requirements") or ()))
+        run = packing.describe(
+            str(attributes["bucket"]),
+            str(attributes["name"]),
+            attributes["steps"],
+            uris,
+            tuple(attributes.get("requirements") or ()),
+        )
     except Invalid:
         return {}
     archive = packing.archive_name(str(attributes["code"]["digest"]), run)
@@ -129,7 +135,9 @@ class PipelineRun:
 
     async def find(self, client: GcpClient, desired: Desired, token: str) -> Observed | None:
         try:
-            job = await client.call(DOC, f"{_JOBS}.get", {"name": f"{desired.attributes['parent']}/pipelineJobs/{_job(desired.attributes, token)}"})
+            job = await client.call(
+                DOC, f"{_JOBS}.get", {"name": f"{desired.attributes['parent']}/pipelineJobs/{_job(desired.attributes, token)}"}
+            )
         except NotFound:
             return await self._claimed(client, desired.attributes, token)
         spec, _ = await self._compiled(client, desired.attributes)
@@ -174,7 +182,9 @@ class PipelineRun:
             step: {n: await outcomes.bring(client, bucket, n, v) for n, v in s.get("inputs", EMPTY).items()}
             for step, s in wanted["steps"].items()
         }
-        run = packing.describe(bucket, str(wanted["name"]), wanted["steps"], uris, packing.lines(client, wanted.get("requirements")))
+        run = packing.describe(
+            bucket, str(wanted["name"]), wanted["steps"], uris, packing.lines(client, wanted.get("requirements"))
+        )
         return freeze(pipeline_spec(wanted, packing.archive_name(str(wanted["code"]["digest"]), run))), run
 
     async def _finish(self, client: GcpClient, desired: Desired, job: Mapping[str, Any], spec: Value) -> Observed:

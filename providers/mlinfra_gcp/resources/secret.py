@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute
 from mlinfra.model.values import Secret, freeze

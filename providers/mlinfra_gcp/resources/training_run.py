@@ -134,7 +134,11 @@ class TrainingRun:
         if owner is None or owner["op"] != token:
             return None
         outcome = await outcomes.recall(client, bucket, name, _mark(known), ("run",))
-        return _observed(known, _mark(known), outcome, DONE) if outcome else _observed(known, "", None, DEFERRED if known.get("run_on_apply") is False else "lost")
+        return (
+            _observed(known, _mark(known), outcome, DONE)
+            if outcome
+            else _observed(known, "", None, DEFERRED if known.get("run_on_apply") is False else "lost")
+        )
 
     async def adopt(self, client: GcpClient, id: str) -> Observed | None:
         raise Invalid("a run cannot be imported; apply finds what was run already")
@@ -152,13 +156,20 @@ class TrainingRun:
         if not wanted.get("run_on_apply", True):
             return _observed(wanted, "", None, DEFERRED)
         uris = {n: await outcomes.bring(client, bucket, n, v) for n, v in wanted.get("inputs", EMPTY).items()}
-        run = packing.describe(bucket, name, packing.job_steps(wanted), {"run": uris}, packing.lines(client, wanted.get("requirements")))
+        run = packing.describe(
+            bucket, name, packing.job_steps(wanted), {"run": uris}, packing.lines(client, wanted.get("requirements"))
+        )
         archive = await packing.upload(client, bucket, wanted["code"], run)
         await outcomes.forget(client, bucket, name, mark)
         labels = client.owner(desired.address, token).labels()
         body = {
             "displayName": name,
-            "labels": {**client.config.labels, **thaw(wanted.get("labels", EMPTY)), **labels, "mlinfra-run": marks.label_value(name)},
+            "labels": {
+                **client.config.labels,
+                **thaw(wanted.get("labels", EMPTY)),
+                **labels,
+                "mlinfra-run": marks.label_value(name),
+            },
             "jobSpec": job_spec(wanted, bucket, archive, mark),
         }
         job = await client.call(DOC, f"{_JOBS}.create", {"parent": str(wanted["parent"])}, body)
@@ -174,7 +185,9 @@ class TrainingRun:
             raise Invalid(said or failure.message, path=("run",), hint=failure.hint or console(job)) from failure
         outcome = await outcomes.recall(client, bucket, name, mark, ("run",))
         if outcome is None:
-            raise Invalid(f"the job {job['name']} succeeded, but left no results in {bucket}", hint="was its bucket emptied meanwhile?")
+            raise Invalid(
+                f"the job {job['name']} succeeded, but left no results in {bucket}", hint="was its bucket emptied meanwhile?"
+            )
         return _observed(wanted, mark, outcome, DONE)
 
 
@@ -251,5 +264,3 @@ def _observed(wanted: Map, mark: str, outcome: outcomes.Outcome | None, status: 
         "fingerprint": mark,
     }
     return Observed(str(wanted["name"]), Map({**wanted, **computed}))
-
-

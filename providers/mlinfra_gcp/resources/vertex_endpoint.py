@@ -69,7 +69,9 @@ class DeployedModel:
             "endpoint": Attribute(
                 type="string", required=True, immutable=True, same=alike, source="the endpoint that it is deployed to"
             ),
-            "name": Attribute(type="string", computed=True, immutable=True, source=f"Immutable (DeployedModel.id, {document(DOC).cited})"),
+            "name": Attribute(
+                type="string", computed=True, immutable=True, source=f"Immutable (DeployedModel.id, {document(DOC).cited})"
+            ),
             "displayName": Attribute(
                 type="string", immutable=True, source="a deployed model's display name is set when it is deployed"
             ),
@@ -290,7 +292,9 @@ class Traffic:
             "endpoint": Attribute(
                 type="string", required=True, immutable=True, same=alike, source="the endpoint whose traffic it is"
             ),
-            "split": Attribute(type="list", required=True, same=_same_split, description="{deployedModel, weight}: 90 and 10 like 9 and 1"),
+            "split": Attribute(
+                type="list", required=True, same=_same_split, description="{deployedModel, weight}: 90 and 10 like 9 and 1"
+            ),
             "id": Attribute(type="string", computed=True),
         },
         predict=lambda a: {"id": f"{a['endpoint']}/traffic"} if isinstance(a.get("endpoint"), str) else {},
@@ -335,25 +339,18 @@ class Traffic:
             live = await client.call(DOC, f"{_E}.get", {"name": endpoint})
         except NotFound:
             return None
-        return await self._seen(client, endpoint, desired.attributes["split"]) if (live.get("labels") or {}).get(_TRAFFIC) == token else None
+        return (
+            await self._seen(client, endpoint, desired.attributes["split"])
+            if (live.get("labels") or {}).get(_TRAFFIC) == token
+            else None
+        )
 
     async def adopt(self, client: GcpClient, id: str) -> Observed | None:
         if not id.endswith("/traffic") or "/endpoints/" not in id:
             raise Invalid(f"{id!r} is no traffic; write it as projects/P/locations/L/endpoints/E/traffic")
-        return await self._seen(client, id.removesuffix("/traffic"))
+        return await self._seen(client, id.removesuffix("/traffic"), None)
 
-    def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
-        split = attributes.get("split")
-        if (
-            isinstance(split, Mapping)
-            and split
-            and all(isinstance(v, int) for v in split.values())
-            and sum(split.values()) != 100
-        ):
-            return [(("split",), f"the shares add up to {sum(split.values())}, not to 100")]
-        return []
-
-    async def _seen(self, client: GcpClient, endpoint: str) -> Observed | None:
+    async def _seen(self, client: GcpClient, endpoint: str, wanted: Value) -> Observed | None:
         try:
             live = await client.call(DOC, f"{_E}.get", {"name": endpoint})
         except NotFound:

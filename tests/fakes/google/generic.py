@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 from fakes.google.documents import Route, document
@@ -113,12 +114,20 @@ def _advance(g: Google, job: dict[str, Any]) -> None:
     """Jobs go on by being looked at."""
     kind, _, state = str(job["state"]).rpartition("_STATE_")
     following = {"QUEUED": "RUNNING", "PENDING": "RUNNING", "CANCELLING": "CANCELLED"}.get(state)
-    if state == "RUNNING":
-        following, error = g.runner(g, job)
-        if error is not None:
-            job["error"] = error
     if following:
         job["state"] = f"{kind}_STATE_{following}"
+    if following == "RUNNING":
+        threading.Thread(target=_run, args=(g, job, kind), daemon=True).start()
+
+
+def _run(g: Google, job: dict[str, Any], kind: str) -> None:
+    """Run the job while the server goes on answering."""
+    state, error = g.runner(g, dict(job))
+    with g.guard:
+        if job["state"] == f"{kind}_STATE_RUNNING":
+            if error is not None:
+                job["error"] = error
+            job["state"] = f"{kind}_STATE_{state}"
 
 
 def _list(g: Google, route: Route, params: dict[str, str], query: dict[str, str], body: Any) -> dict[str, Any]:
