@@ -64,9 +64,7 @@ class TableType:
                 self._create_params(attributes, token),
                 self._wrapped(attributes, body),
             )
-            made = await finished(
-                client, self.row.doc, answer, what=f"creating {self._said(attributes)}", timeout=desired.timeout
-            )
+            made = await finished(client, self.row.doc, answer, what=f"creating {self._said(attributes)}", limit=desired.timeout)
         except AlreadyExists as failure:
             live = await self.get(client, identity) if identity else None
             if live is None or self.token_of(live) != token:
@@ -138,9 +136,9 @@ class TableType:
         for name, prop in self.row.properties.items():
             if name in attributes:
                 found.extend(value_problems(doc, prop, attributes[name], method=method, at=(name,)))
-        name = attributes.get("name")
-        if isinstance(name, str) and self.row.name_pattern and not re.fullmatch(self.row.name_pattern, name):
-            found.append((("name",), f"{name!r} is no name that Google takes here: it must match {self.row.name_pattern}"))
+        called = attributes.get("name")
+        if isinstance(called, str) and self.row.name_pattern and not re.fullmatch(self.row.name_pattern, called):
+            found.append((("name",), f"{called!r} is no name that Google takes here: it must match {self.row.name_pattern}"))
         labels = self._labels(attributes)
         if isinstance(labels, Mapping):
             at = self.row.marks
@@ -197,7 +195,7 @@ class TableType:
         """The operation that made it, as far as it says so."""
         value: Any = body
         for step in self.row.marks:
-            value = value[step] if isinstance(value, list) else (value or {}).get(step)
+            value = value[int(step)] if isinstance(value, list) else (value or {}).get(step)
         if self.row.marks[-1] == "description":
             return marks.token_in(str(value or ""))
         return str((value or {}).get(marks.OPERATION, ""))
@@ -409,7 +407,7 @@ class TableType:
     def _mark(self, client: GcpClient, body: Body, labels: Mapping[str, str], line: str) -> None:
         at: Any = body
         for step in self.row.marks[:-1]:
-            at = at[step] if isinstance(at, list) else at.setdefault(step, {})
+            at = at[int(step)] if isinstance(at, list) else at.setdefault(step, {})
         last = self.row.marks[-1]
         if last == "description":
             at[last] = marks.with_line(at.get(last) or "", line, self.row.limit)
@@ -420,7 +418,7 @@ class TableType:
         clean: Body = json.loads(json.dumps(body))
         at: Any = clean
         for step in self.row.marks[:-1]:
-            at = at[step] if isinstance(at, list) and len(at) > int(step) else at.get(step) if isinstance(at, dict) else None
+            at = at[int(step)] if isinstance(at, list) and len(at) > int(step) else at.get(step) if isinstance(at, dict) else None
             if at is None:
                 return clean
         last = self.row.marks[-1]
@@ -466,7 +464,7 @@ class TableType:
         if "metageneration" in live:
             params["ifMetagenerationMatch"] = live["metageneration"]
         answer = await client.call(self.row.doc, self._method("patch"), params, self.patch_body(body, names, recorded))
-        await finished(client, self.row.doc, answer, what=f"changing {recorded.id.rpartition('/')[2]}", timeout=desired.timeout)
+        await finished(client, self.row.doc, answer, what=f"changing {recorded.id.rpartition('/')[2]}", limit=desired.timeout)
 
     def patch_body(self, body: Body, names: Sequence[str], recorded: ResourceState) -> Body:
         """The patch request's body."""
@@ -480,7 +478,7 @@ class TableType:
         answer = await client.call(
             self.row.doc, self._method(setter.method), self._id_params(setter.method, identity), setter.body(value, live)
         )
-        await finished(client, self.row.doc, answer, what=f"changing {name} of {self.short(identity)}", timeout=desired.timeout)
+        await finished(client, self.row.doc, answer, what=f"changing {name} of {self.short(identity)}", limit=desired.timeout)
 
     def _marks_of(self, live: Body, client: GcpClient, recorded: ResourceState) -> tuple[dict[str, Any], str]:
         """The marks that it has; of what was imported, none."""

@@ -24,7 +24,9 @@ from mlinfra.provider.failures import (
 
 _SLOW_DOWN = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "rateLimitExceededUnreg"}
 _NO_ROOM = {"ZONE_RESOURCE_POOL_EXHAUSTED", "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "RESOURCE_POOL_EXHAUSTED", "STOCKOUT"}
-_BUSY = {"RESOURCE_NOT_READY", "resourceNotReady", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", "resourceInUseByAnotherResource", "conditionNotMet"}  # fmt: skip
+_BUSY = {
+    "RESOURCE_NOT_READY", "resourceNotReady", "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", "resourceInUseByAnotherResource", "conditionNotMet",
+}  # fmt: skip
 _CODES = {
     1: "CANCELLED", 2: "UNKNOWN", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS",
     7: "PERMISSION_DENIED", 8: "RESOURCE_EXHAUSTED", 9: "FAILED_PRECONDITION", 10: "ABORTED", 13: "INTERNAL", 14: "UNAVAILABLE",
@@ -57,12 +59,18 @@ def operation_failure(error: Mapping[str, Any], *, service: str, project: str) -
     if "errors" in error:
         first = error["errors"][0] if error["errors"] else {}
         code = str(first.get("code", ""))
-        details = [(d.get("errorInfo") and {"@type": "ErrorInfo", **d["errorInfo"]}) or (d.get("help") and {"@type": "Help", **d["help"]})
-                   or {} for d in first.get("errorDetails", ())]  # fmt: skip
-        return _made(code, str(first.get("message", code)), {code}, details, service, project, None)
+        said = [_detail(d) for d in first.get("errorDetails", ())]
+        return _made(code, str(first.get("message", code)), {code}, said, service, project, None)
     name = _CODES.get(error.get("code", 2), "UNKNOWN")
     details = error.get("details") or ()
     return _made(name, str(error.get("message", name)), _reasons({"details": details}), details, service, project, None)
+
+
+def _detail(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Compute Engine's form of a detail in the form of all others."""
+    if "errorInfo" in given:
+        return {"@type": "ErrorInfo", **given["errorInfo"]}
+    return {"@type": "Help", **given["help"]} if "help" in given else {}
 
 
 def _made(

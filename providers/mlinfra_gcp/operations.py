@@ -22,18 +22,18 @@ _PLACE = re.compile(r"projects/[^/]+/(zones/[^/]+|regions/[^/]+|global)/operatio
 
 
 async def finished(
-    client: GcpClient, doc: str, operation: Mapping[str, Any], *, what: str, timeout: float | None = None
+    client: GcpClient, doc: str, operation: Mapping[str, Any], *, what: str, limit: float | None = None
 ) -> dict[str, Any]:
     """Wait until the operation is done; its ``response`` (Compute Engine has none: ``{}``). What is no operation is its own answer.
 
     Raises the failure that the operation ended with, or Timeout."""
     if not _is_operation(doc, operation):
         return dict(operation)
-    deadline = time.monotonic() + (timeout or PATIENCE)
+    deadline = time.monotonic() + (limit or PATIENCE)
     attempt, said = 0, ""
     while not _done(operation):
         if time.monotonic() > deadline:
-            raise Timeout(f"{what} still goes on after {timeout or PATIENCE:.0f} s: {operation.get('name')}")
+            raise Timeout(f"{what} still goes on after {limit or PATIENCE:.0f} s: {operation.get('name')}")
         doing = _progress(operation)
         if doing != said:
             said = doing

@@ -5,6 +5,8 @@ https://cloud.google.com/vertex-ai/docs/training/cloud-storage-file-system. Outp
 (``content/DIGEST/…``), and what a step left is told in ``results/NAME/RUN/STEP.json``.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BUCKETS = Path(os.environ.get("MLINFRA_GCS_ROOT", "/gcs"))
@@ -22,13 +25,13 @@ class Broken(Exception):
     """The run, or what it left, is not as it should be; the text is for people."""
 
 
-def main(name, run_name):
+def main(name: str, run_name: str) -> int:
     run = json.loads((HERE / "run.json").read_text())
     results = BUCKETS / run["bucket"] / "results" / run["name"] / run_name
     try:
         record = perform(run["steps"][name], run, results)
     except Broken as error:
-        print(f"mlinfra: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"mlinfra: {error}\n")
         if rank() == 0:
             write(results / f"{name}.failed", str(error)[:2000])
         return 1
@@ -37,7 +40,7 @@ def main(name, run_name):
     return 0
 
 
-def perform(step, run, results):
+def perform(step: dict[str, Any], run: dict[str, Any], results: Path) -> dict[str, Any] | None:
     scratch = Path(tempfile.mkdtemp(prefix="mlinfra-"))
     places = inputs(step, results)
     environment = {**os.environ, **ranks()}
@@ -52,7 +55,7 @@ def perform(step, run, results):
             raise Broken(f"`{' '.join(step['argv'])}` ended with exit code {code}")
     if rank():
         return None
-    record = {"outputs": {}, "digests": {}, "metrics": inherited(step, results)}
+    record: dict[str, Any] = {"outputs": {}, "digests": {}, "metrics": inherited(step, results)}
     for output in step["outputs"]:
         folder = scratch / output
         files = sorted(p for p in folder.rglob("*") if p.is_file())
@@ -69,8 +72,8 @@ def perform(step, run, results):
     return record
 
 
-def inputs(step, results):
-    places = {}
+def inputs(step: dict[str, Any], results: Path) -> dict[str, Path]:
+    places: dict[str, Path] = {}
     for name, uri in step["inputs"].items():
         places[name] = BUCKETS / uri.removeprefix("gs://")
         if not places[name].exists():
@@ -82,7 +85,7 @@ def inputs(step, results):
     return places
 
 
-def keep(folder, content):
+def keep(folder: Path, content: Path) -> str:
     """Copy to where its digest says; that of mlinfra.provider.files: over the names and the digest of each file's bytes."""
     whole = hashlib.sha256()
     files = sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*") if p.is_file())
@@ -96,12 +99,12 @@ def keep(folder, content):
     return digest
 
 
-def write(file, text):
+def write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
 
 
-def ranks():
+def ranks() -> dict[str, str]:
     """https://cloud.google.com/vertex-ai/docs/training/distributed-training"""
     spec = json.loads(os.environ.get("CLUSTER_SPEC") or "{}")
     pools = spec.get("cluster", {})
@@ -115,18 +118,18 @@ def ranks():
     }
 
 
-def rank():
+def rank() -> int:
     return int(ranks()["MLINFRA_RANK"])
 
 
-def install(requirements):
+def install(requirements: list[str]) -> None:
     if requirements:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
         if subprocess.run(command).returncode:
             raise Broken(f"the requirements cannot be installed: {', '.join(requirements)}")
 
 
-def metrics(file):
+def metrics(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text())
     except ValueError as error:
@@ -136,15 +139,15 @@ def metrics(file):
     return {k: None if isinstance(v, float) and v != v else v for k, v in found.items()}
 
 
-def inherited(step, results):
+def inherited(step: dict[str, Any], results: Path) -> dict[str, Any]:
     """A step that only checks, checks the metrics of those that it needs."""
-    found = {}
+    found: dict[str, Any] = {}
     for need in step["results"]:
         found.update(json.loads((results / f"{need}.json").read_text())["metrics"])
     return found
 
 
-def check(step, found, places):
+def check(step: dict[str, Any], found: dict[str, Any], places: list[Path]) -> None:
     if step["expect"]:
         sys.path.insert(0, str(HERE))
         from mlinfra.provider.runs.expectations import broken
@@ -154,7 +157,7 @@ def check(step, found, places):
             raise Broken("; ".join(problems))
 
 
-def variable(direction, name):
+def variable(direction: str, name: str) -> str:
     return f"MLINFRA_{direction}_" + "".join(c if c.isalnum() or c == "_" else "_" for c in name).upper()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.data_pipeline import DataPipeline
-from mlinfra.model.values import Map
+from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.runs.lowering import pipeline, pipeline_outputs
 from mlinfra_gcp.lowering.common import given, image, labels, named, own, parent, place, run_bucket, text
@@ -39,7 +40,7 @@ def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
             ),
             **given(labels=labels(context), serviceAccount=account),
         )
-        when = _SHORT.get(spec.schedule, spec.schedule) if isinstance(spec.schedule, str) else spec.schedule
+        when: Value = spec.schedule if is_deferred(spec.schedule) else _SHORT.get(spec.schedule, spec.schedule)
         resources.append(
             context.resource(
                 "gcp.vertex_schedule",

@@ -117,7 +117,7 @@ def _refuse(spec: Endpoint, context: LoweringContext) -> None:
         )
     if spec.port is not None:
         raise context.error("gcp.no_port", "Vertex AI's endpoints answer on 443", path=("port",), hint="leave port out")
-    if isinstance(spec.replicas.min, int) and spec.replicas.min < 1:
+    if not is_deferred(spec.replicas.min) and spec.replicas.min < 1:
         raise context.error(
             "gcp.no_scale_to_zero",
             "Vertex AI keeps at least one replica of a deployed model",

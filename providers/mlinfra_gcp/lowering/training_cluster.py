@@ -54,7 +54,7 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
 
 def _nodes(spec: TrainingCluster, context: LoweringContext) -> tuple[int, int]:
     nodes = spec.nodes
-    if not isinstance(nodes, Nodes) or is_deferred(nodes.min) or is_deferred(nodes.max):
+    if is_deferred(nodes) or is_deferred(nodes.min) or is_deferred(nodes.max):
         raise context.error("gcp.unknown_nodes", "nodes must be known at plan time: they are priced by the plan", path=("nodes",))
     return nodes.min, nodes.max
 

@@ -115,7 +115,12 @@ blkid "$d" || mkfs.ext4 -F "$d"
 mkdir -p /mnt/disks/data && mount -o discard,defaults "$d" /mnt/disks/data || true
 mountpoint -q /mnt/disks/data
 mkdir -p /mnt/disks/data/milvus && cd /mnt/disks/data
-printf 'listen-client-urls: http://0.0.0.0:2379\\nadvertise-client-urls: http://0.0.0.0:2379\\nauto-compaction-mode: revision\\nauto-compaction-retention: "1000"\\n' > etcd.yaml
+cat > etcd.yaml <<'EOF'
+listen-client-urls: http://0.0.0.0:2379
+advertise-client-urls: http://0.0.0.0:2379
+auto-compaction-mode: revision
+auto-compaction-retention: "1000"
+EOF
 iptables -w -A INPUT -p tcp --dport 19530 -j ACCEPT
 docker rm -f milvus 2>/dev/null || true
 docker run -d --name milvus --restart=always --security-opt seccomp:unconfined -p 19530:19530 \\

@@ -123,14 +123,14 @@ async def _whole(client: GcpClient, attributes: Mapping[str, Value]) -> bool:
     if manifest is None:
         return False
     there = await client.objects(bucket, folder + "/")
-    return {n.removeprefix(folder + "/"): list(v) for n, v in there.items()} == json.loads(manifest)["files"]
+    return bool({n.removeprefix(folder + "/"): list(v) for n, v in there.items()} == json.loads(manifest)["files"])
 
 
 async def _read(client: GcpClient, known: Map) -> Observed | None:
     owner = await _owner(client, known)
     if owner is None:
         return None
-    at_place = {**known, **{k: owner[k] for k in ("version", "size", "file") if k in owner}}
+    at_place: dict[str, Value] = {**known, **{k: owner[k] for k in ("version", "size", "file") if k in owner}}
     status = "whole" if await _whole(client, at_place) else "damaged"
     return Observed(_id(known), Map({**at_place, "id": _id(known), "uri": _uri(at_place), "status": status}))
 

@@ -129,7 +129,7 @@ class DeployedModel:
         try:
             answer = await client.call(DOC, f"{_E}.deployModel", {"endpoint": endpoint}, {"deployedModel": body})
             await finished(
-                client, DOC, answer, what=f"deploying {wanted['model']}".replace("projects/", ""), timeout=desired.timeout
+                client, DOC, answer, what=f"deploying {wanted['model']}".replace("projects/", ""), limit=desired.timeout
             )
         except Failure as failure:
             from mlinfra_gcp.errors import NoRoom
@@ -156,7 +156,7 @@ class DeployedModel:
         answer = await client.call(
             DOC, f"{_E}.mutateDeployedModel", {"endpoint": endpoint}, {"deployedModel": body, "updateMask": ",".join(mask)}
         )
-        await finished(client, DOC, answer, what=f"scaling {number}", timeout=desired.timeout)
+        await finished(client, DOC, answer, what=f"scaling {number}", limit=desired.timeout)
         live = await _deployed(client, endpoint, number)
         if live is None:
             raise NotFound(f"{recorded.id} is gone")
@@ -215,9 +215,9 @@ class DeployedModel:
             found.extend(value_problems(doc, doc.properties(f"{_V}DeployedModel")[name], attributes.get(name), at=(name,)))
         for name in _MACHINE:
             found.extend(value_problems(doc, doc.properties(f"{_V}DedicatedResources")[name], attributes.get(name), at=(name,)))
-        name = attributes.get("name")
-        if isinstance(name, str) and not (name.isdigit() and 1 <= len(name) <= 10):
-            found.append((("name",), f"{name!r} is no id of a deployed model: 1 to 10 digits"))
+        number = attributes.get("name")
+        if isinstance(number, str) and not (number.isdigit() and 1 <= len(number) <= 10):
+            found.append((("name",), f"{number!r} is no id of a deployed model: 1 to 10 digits"))
         return found
 
 

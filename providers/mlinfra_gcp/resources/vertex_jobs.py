@@ -6,6 +6,7 @@ Jobs never change: a new one is made. https://cloud.google.com/vertex-ai/docs/re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from mlinfra.model.resource import ResourceState
@@ -53,10 +54,8 @@ class _Job(TableType):
         if live is None:
             return
         if live.get("state") not in _ENDED | _BROKEN:
-            try:
+            with suppress(NotFound, Invalid):  # it ended by itself
                 await client.call(DOC, f"{self.row.collection}.cancel", {"name": recorded.id}, {})
-            except (NotFound, Invalid):
-                pass  # it ended by itself
             attempt = 0
             while live is not None and live.get("state") not in _ENDED | _BROKEN:
                 await client.pause(attempt)

@@ -130,7 +130,7 @@ class Model(TableType):
     async def _upload(self, client: GcpClient, desired: Desired, parent: str, body: Body, token: str) -> Observed:
         answer = await client.call(DOC, f"{_M}.upload", {"parent": parent}, body)
         name = body.get("modelId") or str(body["parentModel"]).rpartition("/")[2]
-        done = await finished(client, DOC, answer, what=f"uploading {name}", timeout=desired.timeout)
+        done = await finished(client, DOC, answer, what=f"uploading {name}", limit=desired.timeout)
         identity = f"{parent}/models/{name}@{done['modelVersionId']}"
         return await self.settled(client, identity, desired, None)
 
