@@ -15,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlinfra.model.change import SAFE, Risk
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Secret, SecretDigest, Value, freeze, is_known, reveal, thaw
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Timeout, Transient
 from mlinfra.provider.progress import say
 from mlinfra_gcp import marks
@@ -152,6 +154,11 @@ class TableType:
 
     def assess(self, before: Map, after: Map) -> Risk:
         return self.row.assess(before, after) if self.row.assess else SAFE
+
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        from mlinfra_gcp.prices import price
+
+        return price(self.row.type, attributes, settings)
 
     # what types with a way of their own change
 

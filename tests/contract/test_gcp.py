@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from fakes.google import Google, google
+from fakes.google.runner import run
 
-from mlinfra.provider.testing import Given, ProviderContract, Sample, World
+from mlinfra.provider.contract import FileDigest
+from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
 from mlinfra_gcp.provider import GcpProvider
 
 P, L, Z = "acme-ml", "us-central1", "us-central1-a"
@@ -49,11 +51,8 @@ DEPLOYED = {
     "maxReplicaCount": 2,
     "displayName": "champion",
 }
-ALERT = {
-    "displayName": "slow",
-    "combiner": "OR",
-    "conditions": ({"displayName": "p99", "conditionThreshold": {"filter": "metric.type=\"x\"", "comparison": "COMPARISON_GT", "thresholdValue": 1.5, "duration": "60s"}},),
-}  # fmt: skip
+_SLOW = {"filter": 'metric.type="x"', "comparison": "COMPARISON_GT", "thresholdValue": 1.5, "duration": "60s"}
+ALERT = {"displayName": "slow", "combiner": "OR", "conditions": ({"displayName": "p99", "conditionThreshold": _SLOW},)}
 RUN = {
     "name": "hello",
     "template": {"containers": ({"image": "gcr.io/hello", "resources": {"limits": {"cpu": "1"}}},)},
@@ -65,10 +64,66 @@ SCHEDULED = {
     "timeZone": "Europe/Berlin",
     "httpTarget": {"uri": "https://x.example", "httpMethod": "POST"},
 }
-TPU = {"name": "slice", "tpu": {"nodeSpec": ({"parent": f"projects/{P}/locations/{Z}", "nodeId": "slice-0", "node": {"acceleratorType": "v5litepod-8", "runtimeVersion": "v2-alpha-tpuv5-lite"}},)}}  # fmt: skip
+_NODE = {"acceleratorType": "v5litepod-8", "runtimeVersion": "v2-alpha-tpuv5-lite"}
+TPU = {"name": "slice", "tpu": {"nodeSpec": ({"parent": f"projects/{P}/locations/{Z}", "nodeId": "slice-0", "node": _NODE},)}}
+SETTINGS = {"project": P, "region": L}
+BUCKET = {"kind": "bucket", "id": "b", "name": "b", "uri": "gs://b"}
+REGISTRY = {"kind": "model_registry", "id": "r", "name": "b", "uri": "gs://b", "tracking_uri": "", "ui": ""}
+CLUSTER = {"kind": "training_cluster", "id": "g", "name": "g", "engine": "managed", "dashboard": "", "cpus": 4, "memory": 1, "nodes": 1,
+           "accelerators": None, "address": "vertex://us-central1/n1-standard-8?accelerator=NVIDIA_TESLA_T4&count=1&spot=true&disk=200"}  # fmt: skip
+VERSION = {"uri": f"projects/{P}/locations/{L}/models/m@1", "digest": "sha256:1", "number": "1"}
+DIGESTS = {
+    (".", "code"): FileDigest("sha256:" + "1" * 64, 10, 1),
+    ("rows.csv", "data"): FileDigest("sha256:" + "2" * 64, 10, 1, True),
+}
 ENDPOINT = Given(type="gcp.vertex_endpoint", attributes={"name": "api", "displayName": "api"})
 A_MODEL = Given(type="gcp.vertex_model", attributes=MODEL)
-POOL = {"resourcePools": ({"id": "gpus", "machineSpec": {"machineType": "a2-highgpu-1g", "acceleratorType": "NVIDIA_TESLA_A100", "acceleratorCount": 1}, "replicaCount": 1},)}  # fmt: skip
+_A100 = {"machineType": "a2-highgpu-1g", "acceleratorType": "NVIDIA_TESLA_A100", "acceleratorCount": 1}
+POOL = {"resourcePools": ({"id": "gpus", "machineSpec": _A100, "replicaCount": 1},)}
+NODE = {"machineType": "e2-medium", "disks": VM["disks"], "networkInterfaces": VM["networkInterfaces"]}
+WEB = {
+    "name": "web",
+    "allowed": ({"IPProtocol": "tcp", "ports": ("80",)},),
+    "sourceRanges": ("10.0.0.0/8",),
+    "description": "web",
+}
+WIDER = {**WEB, "allowed": ({"IPProtocol": "tcp", "ports": ("80", "443")},), "description": "the web"}
+STORE = Given(type="gcp.storage_bucket", attributes={"name": "acme-runs", "forceDestroy": True})
+CLEAN = "import os, shutil; shutil.copy(os.environ['MLINFRA_INPUT_RAW'], os.environ['MLINFRA_OUTPUT_CLEAN'] + '/rows.csv')"
+FIT = "import os, json; json.dump({'accuracy': 0.97}, open(os.environ['MLINFRA_OUTPUT_MODEL'] + '/metrics.json', 'w'))"
+CODE = {"code/clean.py": CLEAN, "code/fit.py": FIT, "rows.csv": "id,label\n1,a\n2,b\n"}
+
+
+def weights(one: int, two: int) -> Any:
+    return ({"deployedModel": "1", "weight": one}, {"deployedModel": "2", "weight": two})
+
+
+def job(w: World, **more: Any) -> dict[str, Any]:
+    code = {"path": "code", "digest": w.digest("code", "code").digest}
+    where = {"bucket": w["store"].attributes["name"], "parent": f"projects/{P}/locations/{L}", "image": "python:3.11"}
+    run = {
+        "run": "python fit.py",
+        "outputs": ("model",),
+        "expect": {"accuracy": ">= 0.9"},
+        "machine": {"machineType": "n1-standard-4"},
+    }
+    return {"name": "fit", **where, "code": code, **run, **more}
+
+
+def pipeline(w: World, **more: Any) -> dict[str, Any]:
+    raw = {"uri": "rows.csv", "version": w.digest("rows.csv").digest}
+    steps = {
+        "clean": {"command": "python clean.py", "inputs": {"raw": raw}, "outputs": ("clean",)},
+        "check": {"needs": ("clean",), "takes": {"clean": "clean.clean"}, "expect": {"rows": "== 2"}},
+    }
+    found = {k: v for k, v in job(w).items() if k in ("bucket", "parent", "image", "code")}
+    return {"name": "features", **found, "steps": steps, **more}
+
+
+def dataset(w: World, **more: Any) -> dict[str, Any]:
+    found = w.digest("rows.csv")
+    place = {"bucket": w["store"].attributes["name"], "name": "rows", "source": "rows.csv", "file": "rows.csv"}
+    return {**place, "version": found.digest, "size": found.size, **more}
 
 
 def deployed(w: World, **more: Any) -> dict[str, Any]:
@@ -79,6 +134,7 @@ def deployed(w: World, **more: Any) -> dict[str, Any]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Google, Path]]:
     folder = tmp_path_factory.mktemp("google")
     with google(folder) as state:
+        state.runner = run
         yield state, state.credentials(folder)
 
 
@@ -122,8 +178,8 @@ class TestGcp(ProviderContract):
         ),
         Sample(
             type="gcp.compute_instance_template",
-            create={"name": "node-1", "properties": {"machineType": "e2-medium", "disks": VM["disks"], "networkInterfaces": VM["networkInterfaces"]}},
-            replace={"name": "node-2", "properties": {"machineType": "e2-standard-4", "disks": VM["disks"], "networkInterfaces": VM["networkInterfaces"]}},
+            create={"name": "node-1", "properties": NODE},
+            replace={"name": "node-2", "properties": {**NODE, "machineType": "e2-standard-4"}},
         ),
         Sample(
             type="gcp.compute_instance_group_manager",
@@ -134,9 +190,9 @@ class TestGcp(ProviderContract):
         ),
         Sample(
             type="gcp.compute_firewall",
-            create={"name": "web", "allowed": ({"IPProtocol": "tcp", "ports": ("80",)},), "sourceRanges": ("10.0.0.0/8",), "description": "web"},
-            update={"name": "web", "allowed": ({"IPProtocol": "tcp", "ports": ("80", "443")},), "sourceRanges": ("10.0.0.0/8",), "description": "the web"},
-            replace={"name": "web", "allowed": ({"IPProtocol": "tcp", "ports": ("80",)},), "network": "global/networks/other"},
+            create=WEB,
+            update=WIDER,
+            replace={**WEB, "network": "global/networks/other"},
         ),
         Sample(
             type="gcp.compute_network",
@@ -175,8 +231,8 @@ class TestGcp(ProviderContract):
             needs={"endpoint": ENDPOINT, "model": A_MODEL,
                    "one": Given(type="gcp.vertex_deployed_model", attributes=lambda w: deployed(w, name="1")),
                    "two": Given(type="gcp.vertex_deployed_model", attributes=lambda w: deployed(w, name="2"))},
-            create=lambda w: {"endpoint": w["endpoint"].id, "split": {"1": 90, "2": 10}},
-            update=lambda w: {"endpoint": w["endpoint"].id, "split": {"1": 40, "2": 60}},
+            create=lambda w: {"endpoint": w["endpoint"].id, "split": weights(90, 10)},
+            update=lambda w: {"endpoint": w["endpoint"].id, "split": weights(40, 60)},
         ),
         Sample(type="gcp.vertex_custom_job", create=JOB, replace={**JOB, "displayName": "fit2"}),
         Sample(type="gcp.vertex_pipeline_job", create={"name": "run-1", **PIPELINE, "labels": {"a": "b"}}, replace={"name": "run-2", **PIPELINE}),
@@ -194,10 +250,36 @@ class TestGcp(ProviderContract):
             replace={"name": "gpus2", **POOL},
         ),
         Sample(type="gcp.run_service", create=RUN, update={**RUN, "description": "says hello"}, replace={**RUN, "name": "hello2"}),
-        Sample(type="gcp.scheduler_job", create=SCHEDULED, update={**SCHEDULED, "schedule": "0 4 * * *", "description": "ticks"}, replace={**SCHEDULED, "name": "tock"}),
+        Sample(type="gcp.scheduler_job", create=SCHEDULED, update={**SCHEDULED, "schedule": "0 4 * * *", "description": "ticks"},
+               replace={**SCHEDULED, "name": "tock"}),
         Sample(type="gcp.monitoring_alert_policy", create=ALERT, update={**ALERT, "displayName": "very slow", "userLabels": {"team": "ml"}}),
         Sample(type="gcp.secret", create={"name": "token", "labels": {"team": "ml"}, "payload": "s3cr3t-text"},
                update={"name": "token", "labels": {"team": "data"}, "payload": "s3cr3t-text-2"}, replace={"name": "token2"}),
+        Sample(type="gcp.dataset", needs={"store": STORE}, files=CODE, create=dataset, replace=lambda w: dataset(w, name="rows2")),
+        Sample(type="gcp.training_run", needs={"store": STORE}, files=CODE, create=job,
+               update=lambda w: job(w, run="python fit.py --twice"), replace=lambda w: job(w, name="fit2")),
+        Sample(type="gcp.pipeline_run", needs={"store": STORE}, files=CODE, create=pipeline, replace=lambda w: pipeline(w, name="more")),
+        Sample(type="gcp.job_hardware", create={"name": "gpus", "machine": {"machineType": "n1-standard-4"}, "address": "vertex://x/y"},
+               update={"name": "gpus", "machine": {"machineType": "n1-standard-8"}, "address": "vertex://x/z"}),
+        Sample(type="gcp.reachable", create=lambda w: {"host": "127.0.0.1", "port": int(w.given["google"].address.rpartition(":")[2])}),
+    )  # fmt: skip
+    portables = (
+        Portable(kind="bucket", properties={"versioning": True}, settings=SETTINGS),
+        Portable(kind="dataset", properties={"bucket": BUCKET, "source": "rows.csv"}, settings=SETTINGS, digests=DIGESTS),
+        Portable(kind="data_pipeline", properties={"steps": {"a": {"run": "python a.py", "outputs": ("x",)}}, "schedule": "@daily"},
+                 settings=SETTINGS, digests=DIGESTS),
+        Portable(kind="training_cluster", properties={"resources": {"accelerators": "T4:1"}, "nodes": {"min": 0, "max": 2}}, settings=SETTINGS),
+        Portable(kind="training_cluster", name="standing", properties={"resources": {"accelerators": "A100:1"}, "nodes": 2}, settings=SETTINGS),
+        Portable(kind="training_cluster", name="ray", properties={"engine": "ray", "nodes": 2, "resources": {"spot": True}}, settings=SETTINGS),
+        Portable(kind="training_cluster", name="tpu", properties={"resources": {"accelerators": "TPU-v5e:8"}}, settings=SETTINGS),
+        Portable(kind="training_job", properties={"run": "python fit.py", "cluster": CLUSTER}, settings=SETTINGS, digests=DIGESTS),
+        Portable(kind="model_registry", settings=SETTINGS),
+        Portable(kind="model", properties={"registry": REGISTRY, "versions": {"v1": {"artifact": "gs://b/content/1"}, "v2": {"image": "x"}},
+                                           "aliases": {"champion": "v1"}}, settings=SETTINGS),
+        Portable(kind="endpoint", properties={"variants": {"a": {"model": VERSION, "traffic": 9}, "b": {"image": "x", "traffic": 1}},
+                                              "replicas": {"min": 1, "max": 3}}, settings=SETTINGS),
+        Portable(kind="vector_database", properties={"version": "2.6", "resources": {"disk": 200_000_000_000}}, settings=SETTINGS),
+        Portable(kind="vector_database", name="open", settings={**SETTINGS, "allow": ("203.0.113.0/24",)}),
     )  # fmt: skip
 
     @pytest.fixture

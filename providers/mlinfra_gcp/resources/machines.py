@@ -7,9 +7,11 @@ import asyncio
 import time
 from collections.abc import Mapping
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import Timeout
 from mlinfra.provider.progress import say
 from mlinfra_gcp.client import GcpClient
@@ -41,6 +43,11 @@ class JobHardware:
 
     async def delete(self, client: GcpClient, recorded: ResourceState) -> None:
         return None
+
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        from mlinfra_gcp.prices import price
+
+        return price("gcp.job_hardware", attributes, settings)
 
 
 def _predict(attributes: Map) -> Mapping[str, Value]:

@@ -18,11 +18,9 @@ from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipelin
 from mlinfra.provider.runs.reach import kept
 from mlinfra_gcp import marks, outcomes, packing
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.resources.training_run import DEFERRED, DOC, DONE, console, exists, no_secrets, waited
+from mlinfra_gcp.resources.training_run import DEFERRED, DOC, DONE, console, exists, no_secrets, remove_jobs, waited
 
 _JOBS = "projects.locations.pipelineJobs"
-SCHEDULED = "scheduled"
-"""The name under which runs that the schedule starts leave their results."""
 
 
 def _predict(attributes: Map) -> Mapping[str, Value]:
@@ -121,15 +119,7 @@ class PipelineRun:
 
     async def delete(self, client: GcpClient, recorded: ResourceState) -> None:
         """What runs left goes with its bucket; its jobs are taken away here."""
-        parent = str(recorded.attributes["parent"])
-        mine = client.owner(recorded.address, "").labels()["mlinfra-project"]
-        wanted = f"labels.mlinfra-run={marks.label_value(recorded.id)}"
-        async for job in client.pages(DOC, f"{_JOBS}.list", {"parent": parent, "filter": wanted}, "pipelineJobs"):
-            if (job.get("labels") or {}).get("mlinfra-project") == mine:
-                try:
-                    await client.call(DOC, f"{_JOBS}.delete", {"name": job["name"]})
-                except (NotFound, Invalid):
-                    continue
+        await remove_jobs(client, recorded, "pipelineJobs")
         if await exists(client, str(recorded.attributes["bucket"])):
             await client.remove_objects(str(recorded.attributes["bucket"]), f"results/{recorded.id}/")
 
@@ -155,9 +145,6 @@ class PipelineRun:
         if outcome is not None:
             return _observed(known, spec, mark, outcome, DONE, "")
         return _observed(known, spec, "", None, DEFERRED if known.get("run_on_apply") is False else "incomplete", "")
-
-    async def adopt(self, client: GcpClient, id: str) -> Observed | None:
-        raise Invalid("a run cannot be imported; apply finds what was run already")
 
     async def _make(self, client: GcpClient, desired: Desired, token: str) -> Observed:
         wanted = desired.attributes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
@@ -16,6 +17,7 @@ from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.words import argv
 from mlinfra_gcp import marks, outcomes, packing
 from mlinfra_gcp.client import GcpClient
+from mlinfra_gcp.operations import finished
 from mlinfra_gcp.resources.vertex_jobs import job_failure
 
 DOC = "aiplatform.v1"
@@ -111,15 +113,7 @@ class TrainingRun:
 
     async def delete(self, client: GcpClient, recorded: ResourceState) -> None:
         """What the run left goes with its bucket; its jobs are taken away here."""
-        owner = client.owner(recorded.address, "").labels()
-        parent = str(recorded.attributes["parent"])
-        wanted = f"labels.mlinfra-run={marks.label_value(recorded.id)}"
-        async for job in client.pages(DOC, f"{_JOBS}.list", {"parent": parent, "filter": wanted}, "customJobs"):
-            if (job.get("labels") or {}).get("mlinfra-project") == owner["mlinfra-project"]:
-                try:
-                    await client.call(DOC, f"{_JOBS}.delete", {"name": job["name"]})
-                except (NotFound, Invalid):
-                    continue
+        await remove_jobs(client, recorded, "customJobs")
         if await exists(client, str(recorded.attributes["bucket"])):
             await client.remove_objects(str(recorded.attributes["bucket"]), f"results/{recorded.id}/")
 
@@ -139,9 +133,6 @@ class TrainingRun:
             if outcome
             else _observed(known, "", None, DEFERRED if known.get("run_on_apply") is False else "lost")
         )
-
-    async def adopt(self, client: GcpClient, id: str) -> Observed | None:
-        raise Invalid("a run cannot be imported; apply finds what was run already")
 
     async def _make(self, client: GcpClient, desired: Desired, token: str) -> Observed:
         wanted = desired.attributes
@@ -236,6 +227,19 @@ def console(job: Mapping[str, Any]) -> str:
     _, project, _, location, folder, number = str(job["name"]).split("/")
     page = {"customJobs": "training", "pipelineJobs": "pipelines/runs"}[folder]
     return f"its log: https://console.cloud.google.com/vertex-ai/locations/{location}/{page}/{number}?project={project}"
+
+
+async def remove_jobs(client: GcpClient, recorded: ResourceState, folder: str) -> None:
+    """Delete the jobs that a run of ours started; what others started under the same name stays."""
+    jobs = f"projects.locations.{folder}"
+    mine = client.owner(recorded.address, "").labels()["mlinfra-project"]
+    query = {"parent": str(recorded.attributes["parent"]), "filter": f"labels.mlinfra-run={marks.label_value(recorded.id)}"}
+    found = [job async for job in client.pages(DOC, f"{jobs}.list", query, folder)]
+    for job in found:
+        if (job.get("labels") or {}).get("mlinfra-project") == mine:
+            with suppress(NotFound, Invalid):  # it still runs: Vertex AI deletes no running job
+                answer = await client.call(DOC, f"{jobs}.delete", {"name": job["name"]})
+                await finished(client, DOC, answer, what=f"deleting the job {str(job['name']).rpartition('/')[2]}")
 
 
 async def exists(client: GcpClient, bucket: str) -> bool:

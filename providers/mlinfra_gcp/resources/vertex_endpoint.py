@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, freeze, thaw
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid, NotFound
 from mlinfra_gcp import marks
 from mlinfra_gcp.bodies import value_problems
@@ -207,6 +209,11 @@ class DeployedModel:
         }
         shown = marks.without_line(_shown(live))
         return _seen(endpoint, live, freeze({**flat, **({"displayName": shown} if shown else {})}))
+
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        from mlinfra_gcp.prices import price
+
+        return price("gcp.vertex_deployed_model", attributes, settings)
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         doc = document(DOC)
