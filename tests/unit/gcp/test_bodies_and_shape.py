@@ -31,7 +31,9 @@ TYPES = GcpProvider().types
          ("resourcePools", 0, "replicaCount"), "no whole number"),
     ],
 )  # fmt: skip
-def test_what_google_would_refuse_is_told_at_plan_time(type: str, attributes: dict[str, object], place: tuple[object, ...], said: str) -> None:
+def test_what_google_would_refuse_is_told_at_plan_time(
+    type: str, attributes: dict[str, object], place: tuple[object, ...], said: str
+) -> None:
     found = TYPES[type].validate(Map(freeze(attributes)))  # type: ignore[attr-defined]
     assert any(path == place and said in sentence for path, sentence in found), found
 
@@ -72,7 +74,12 @@ def test_a_mark_in_a_description_comes_off_again() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "percent"),
-    [({"a": 9, "b": 1}, {"a": 90, "b": 10}), ({"a": 1, "b": 1, "c": 1}, {"a": 33, "b": 33, "c": 34}), ({"a": 5, "b": 0}, {"a": 100}), ({}, {})],
+    [
+        ({"a": 9, "b": 1}, {"a": 90, "b": 10}),
+        ({"a": 1, "b": 1, "c": 1}, {"a": 33, "b": 33, "c": 34}),
+        ({"a": 5, "b": 0}, {"a": 100}),
+        ({}, {}),
+    ],
 )
 def test_weights_become_percentages_that_add_up(weights: dict[str, int], percent: dict[str, int]) -> None:
     assert whole(weights) == percent

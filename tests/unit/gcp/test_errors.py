@@ -44,7 +44,9 @@ def test_an_answer_becomes_the_failure_that_it_means(http: int, body: object, ki
 
 
 def test_a_field_violation_names_the_attribute() -> None:
-    body = {"error": {"status": "INVALID_ARGUMENT", "message": "bad", "details": [{"fieldViolations": [{"field": "display_name.x"}]}]}}
+    body = {
+        "error": {"status": "INVALID_ARGUMENT", "message": "bad", "details": [{"fieldViolations": [{"field": "display_name.x"}]}]}
+    }
     assert failure(400, body, service="aiplatform", project="p").path == ("x",)
 
 

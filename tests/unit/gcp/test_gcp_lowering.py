@@ -60,7 +60,9 @@ def test_an_endpoint_is_deployed_beside_what_serves_and_traffic_moves_last() -> 
         ({"variants": {"a": {"model": VERSION}}, "resources": {"accelerators": "H100:3"}}, "hardware.nothing_fits", ("resources", "accelerators"), "near"),
     ],
 )  # fmt: skip
-def test_what_vertex_cannot_do_is_an_error_with_an_alternative(properties: dict[str, Any], code: str, path: tuple[str, ...], hint: str) -> None:
+def test_what_vertex_cannot_do_is_an_error_with_an_alternative(
+    properties: dict[str, Any], code: str, path: tuple[str, ...], hint: str
+) -> None:
     with pytest.raises(LoweringError) as caught:
         lower("endpoint", properties)
     (problem,) = caught.value.diagnostics
@@ -86,26 +88,42 @@ def test_a_cluster_is_what_fits_its_engine(properties: dict[str, Any], expected:
 
 
 def test_a_pipeline_is_compiled_in_the_order_of_its_needs() -> None:
-    steps = {"a": {"run": "python a.py", "outputs": ["x"]}, "b": {"run": "python b.py", "needs": ["a"], "retries": 2, "env": {"N": 3}}}
+    steps = {
+        "a": {"run": "python a.py", "outputs": ["x"]},
+        "b": {"run": "python b.py", "needs": ["a"], "retries": 2, "env": {"N": 3}},
+    }
     found = lower("data_pipeline", {"steps": steps, "schedule": "@daily", "timezone": "Europe/Berlin"})
     assert types(found) == ["x.bucket gcp.storage_bucket", "x gcp.pipeline_run", "x.schedule gcp.vertex_schedule"]
     assert found.resources[2].attributes["cron"] == "TZ=Europe/Berlin 0 0 * * *"
     spec = pipeline_spec(Map({**found.resources[1].attributes, "bucket": "runs"}), "code/1.tar.gz")
     tasks = spec["root"]["dag"]["tasks"]
-    assert tasks["b"]["dependentTasks"] == ["a"] and tasks["b"]["retryPolicy"] == {"maxRetryCount": 2} and "dependentTasks" not in tasks["a"]
+    assert (
+        tasks["b"]["dependentTasks"] == ["a"]
+        and tasks["b"]["retryPolicy"] == {"maxRetryCount": 2}
+        and "dependentTasks" not in tasks["a"]
+    )
     assert spec["deploymentSpec"]["executors"]["exec-b"]["container"]["env"] == [{"name": "N", "value": "3"}]
 
 
 def test_milvus_keeps_its_data_on_a_disk_that_outlives_the_machine() -> None:
     found = lower("vector_database", {"version": "2.6"}, allow=["203.0.113.0/24"])
-    assert types(found) == ["x.disk gcp.compute_disk", "x gcp.compute_instance", "x.firewall gcp.compute_firewall", "x.ready gcp.reachable"]
+    assert types(found) == [
+        "x.disk gcp.compute_disk",
+        "x gcp.compute_instance",
+        "x.firewall gcp.compute_firewall",
+        "x.ready gcp.reachable",
+    ]
     data = found.resources[1].attributes["disks"][1]
     assert data["autoDelete"] is False and "milvusdb/milvus:v2.6" in str(found.resources[1].attributes["metadata"])
     assert found.resources[2].attributes["sourceRanges"] == ("203.0.113.0/24",)
 
 
 def test_a_job_takes_the_hardware_from_its_cluster() -> None:
-    cluster = {"kind": "training_cluster", "name": "g", "address": "vertex://us-central1/n1-standard-8?accelerator=NVIDIA_TESLA_T4&count=2&spot=true&disk=200"}
+    cluster = {
+        "kind": "training_cluster",
+        "name": "g",
+        "address": "vertex://us-central1/n1-standard-8?accelerator=NVIDIA_TESLA_T4&count=2&spot=true&disk=200",
+    }
     run = lower("training_job", {"run": "python fit.py", "cluster": cluster}).resources[1].attributes
     assert run["machine"] == Map(machineType="n1-standard-8", acceleratorType="NVIDIA_TESLA_T4", acceleratorCount=2)
     assert (run["disk"], run["scheduling"]) == (200, Map(strategy="SPOT"))
