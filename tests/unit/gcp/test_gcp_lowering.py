@@ -30,6 +30,10 @@ def lower(kind: str, properties: Mapping[str, Any], **settings: Any) -> Lowered:
     return GcpProvider().lowerings[kind](catalog.kind(kind).model_validate(dict(frozen)), context)
 
 
+ONE = {"variants": {"a": {"model": VERSION}}}
+SHADOW = {"variants": {"a": {"model": VERSION}, "b": {"model": VERSION, "shadow": True}}}
+
+
 def types(lowered: Lowered) -> list[str]:
     return [f"{r.address} {r.type}" for r in lowered.resources]
 
@@ -53,11 +57,11 @@ def test_an_endpoint_is_deployed_beside_what_serves_and_traffic_moves_last() -> 
 @pytest.mark.parametrize(
     ("properties", "code", "path", "hint"),
     [
-        ({"variants": {"a": {"model": VERSION}, "b": {"model": VERSION, "shadow": True}}}, "gcp.no_shadow", ("variants", "b", "shadow"), "traffic: 5"),
-        ({"variants": {"a": {"model": VERSION}}, "replicas": {"min": 0, "max": 2}}, "gcp.no_scale_to_zero", ("replicas", "min"), "gcp.run_service"),
-        ({"variants": {"a": {"model": VERSION}}, "sticky": "x-user"}, "gcp.no_sticky", ("sticky",), "in front"),
-        ({"variants": {"a": {"model": VERSION}}, "env": {"A": "b"}}, "gcp.variant_env", ("env",), "containerSpec"),
-        ({"variants": {"a": {"model": VERSION}}, "resources": {"accelerators": "H100:3"}}, "hardware.nothing_fits", ("resources", "accelerators"), "near"),
+        (SHADOW, "gcp.no_shadow", ("variants", "b", "shadow"), "traffic: 5"),
+        ({**ONE, "replicas": {"min": 0, "max": 2}}, "gcp.no_scale_to_zero", ("replicas", "min"), "gcp.run_service"),
+        ({**ONE, "sticky": "x-user"}, "gcp.no_sticky", ("sticky",), "in front"),
+        ({**ONE, "env": {"A": "b"}}, "gcp.variant_env", ("env",), "containerSpec"),
+        ({**ONE, "resources": {"accelerators": "H100:3"}}, "hardware.nothing_fits", ("resources", "accelerators"), "near"),
     ],
 )  # fmt: skip
 def test_what_vertex_cannot_do_is_an_error_with_an_alternative(
