@@ -176,6 +176,8 @@ class _Run:
                 self._validates[resource.type] = type_ if isinstance(type_, Validates) else None
             if component.native and len(lowered.resources) > 1:
                 resource = _without_sections(resource, component, lowered.resources, type_)
+            if component.tags and resource.existing is None and type_.schema.tagged is not None:
+                resource = dataclasses.replace(resource, attributes=type_.schema.tagged(resource.attributes, component.tags))
             self.problems.extend(check_resource(resource, component, type_.schema, self._validates[resource.type]))
             if needed is not None:
                 every = [a for d in resource.depends_on for a in needed.get(d, (d,))]

@@ -1,0 +1,1 @@
+"""The AWS target: CloudFormation's property names in, botocore's operations out."""

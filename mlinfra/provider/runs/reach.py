@@ -14,7 +14,7 @@ def kept(recorded: Map, wanted: Map) -> Mapping[str, Value]:
     before: Value = recorded.get("outputs")
     if not recorded.get("fingerprint") or not isinstance(before, Mapping):
         return {}
-    if any(recorded.get(name) != wanted.get(name) for name in ("code", "requirements")):
+    if any(recorded.get(name) != wanted.get(name) for name in ("code", "requirements", "image")):
         return {}
     reached = _reached(recorded.get("steps", EMPTY), wanted.get("steps", EMPTY))
     outputs = {

@@ -1,0 +1,1 @@
+"""Portable kinds to native types, one a file."""

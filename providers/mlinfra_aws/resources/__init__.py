@@ -1,0 +1,1 @@
+"""The native types, one service a file."""
