@@ -27,7 +27,8 @@ HAPROXY = Recipe(
 )  # fmt: skip
 """In place of ``haproxy:3.0-alpine``."""
 
-RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(COMPILED,))
+_RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(COMPILED,))
+RAY = Recipe(name="ray-bash", base=_RAY, debian=("bash",))
 """In place of ``rayproject/ray``."""
 
 SERVER_IMAGE = Recipe(
