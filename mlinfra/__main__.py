@@ -13,8 +13,13 @@ def main() -> int:
         sys.stdout.write(f"mlinfra {__version__}\n")
         return 0
     try:
+        import gc
+
         from mlinfra.cli.app import run
 
+        # What a spec and a state are built of are trees, which no collection can free: looking through them again and again
+        # was a sixth of a plan. Cycles are still found, only later.
+        gc.set_threshold(100_000, 50, 100)
         return run(words)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")

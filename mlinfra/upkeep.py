@@ -19,7 +19,7 @@ from mlinfra.model.plan import Plan
 from mlinfra.model.redaction import redact
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import Map, SecretDigest, Value, reveal, within
+from mlinfra.model.values import Map, SecretDigest, Value, holds, reveal
 from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import examine
@@ -36,6 +36,7 @@ from mlinfra.workspace import (
     location,
     location_now,
     named_as_made,
+    run_async,
     session,
     spec_from_texts,
     to_rows,
@@ -43,6 +44,7 @@ from mlinfra.workspace import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from mlinfra.plan.file import PlanFile
     from mlinfra.state.doctor import Finding
     from mlinfra.state.encryption.rotation import Rotated
 
@@ -74,25 +76,36 @@ def save_plan(o: Options, planned: Planned, file: Path) -> None:
     write_plan(file, content, location(o, planned.resolved).sealer(create=True))
 
 
-def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Planned:
-    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now. PlanError when those are
-    not what it was made with."""
+def shown_plan(file: Path) -> Planned:
+    """A saved plan for somebody who only looks at it: its secrets stay digests, and neither spec nor state is needed."""
     from mlinfra.plan.file import read_plan
 
-    content = read_plan(file)
-    made = content.plan
-    planned = Planned(
-        plan=made,
+    return _planned(read_plan(file))
+
+
+def _planned(content: PlanFile) -> Planned:
+    return Planned(
+        plan=content.plan,
         state=State(),
         digests=from_rows(content.digests),
         files=content.files,
         variables=content.variables,
         secrets=content.secrets,
+        saved=content.digest,
     )
+
+
+def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Planned:
+    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now. PlanError when those are
+    not what it was made with."""
+    from mlinfra.plan.file import read_plan
+
+    planned = _planned(read_plan(file))
+    made = planned.plan
     if o.variables:
         _refuse_other_variables(o, planned)
     trees = [(r.attributes, r.lifecycle.replace_when) for r in made.resources.values()]
-    if any(isinstance(leaf, SecretDigest) for leaf in within((tuple(trees), made.outputs))):
+    if holds((tuple(trees), made.outputs), SecretDigest):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
     return planned
 
@@ -235,7 +248,7 @@ def rollback_plan(o: Options, number: int | None, sink: Sink = discard, *, regis
     since = [e for e in history(o) if e.number > number and e.environment == entry.environment]
     moved = (*valid.resolved.moved, *_moves_back(o, since))
     valid = replace(valid, resolved=replace(valid.resolved, moved=moved))
-    return asyncio.run(plan_from(o, valid, registry, sink, operation=f"rollback to {number}"))
+    return run_async(plan_from(o, valid, registry, sink, operation=f"rollback to {number}"))
 
 
 def _moves_back(o: Options, since: Sequence[HistoryEntry]) -> list[tuple[str, str]]:
@@ -318,7 +331,7 @@ def _edit(o: Options, operation: str, act: Callable[[Session], Awaitable[None]])
         async with session(o, location_now(o), operation, discard) as held:
             await act(held)
 
-    asyncio.run(run())
+    run_async(run())
 
 
 def _require(found: bool, address: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mlinfra.kinds.base import EXPRESSION_SCHEMA, Bool, Bytes, Deferrable, Kind, LocalPath, Model, Seconds, Str, is_deferred
+from mlinfra.kinds.training_cluster import check_accelerators
 from mlinfra.model.values import EMPTY
 
 Share = Annotated[int, Field(ge=0), Deferrable()]
@@ -76,11 +77,13 @@ class Replicas(Model):
 
 
 class Resources(Model):
-    """What one replica needs."""
+    """What one replica needs. ``instance_type`` is a cloud's own name for the machine, instead of a choice by need; it ties the spec
+    to that cloud."""
 
     cpus: Annotated[float, Field(gt=0, strict=False), Deferrable()] | None = None
     memory: Bytes | None = None
-    accelerators: Str | None = None
+    accelerators: Annotated[str, AfterValidator(check_accelerators), Deferrable()] | None = None
+    instance_type: Annotated[str, Field(min_length=1), Deferrable()] | None = None
 
 
 class Health(Model):

@@ -22,7 +22,8 @@ def parse_memory_range(text: str) -> tuple[int, int | None]:
     return least, most
 
 
-def _accelerators(text: str) -> str:
+def check_accelerators(text: str) -> str:
+    """The text as it stands; a validation error when it names no accelerator."""
     try:
         units.parse_accelerators(text)
     except ValueError as error:
@@ -49,14 +50,16 @@ class Gpu(Model):
 
 
 class Resources(Model):
-    """What one node must have. ``accelerators`` (``H100:8``) names a model, ``gpu`` a size; write one of the two."""
+    """What one node must have. ``accelerators`` (``H100:8``) names a model, ``gpu`` a size; write one of the two. ``instance_type`` is a
+    cloud's own name for the machine, instead of a choice by need; it ties the spec to that cloud."""
 
-    accelerators: Annotated[str, AfterValidator(_accelerators), Deferrable()] | None = None
+    accelerators: Annotated[str, AfterValidator(check_accelerators), Deferrable()] | None = None
     gpu: Gpu | None = None
     cpus: Annotated[float, Field(gt=0), Deferrable()] | None = None
     memory: Bytes | None = None
     disk: Bytes | None = None
     spot: Bool = False
+    instance_type: Annotated[str, Field(min_length=1), Deferrable()] | None = None
 
     @model_validator(mode="after")
     def _one_kind_of_gpu(self) -> Resources:

@@ -48,6 +48,7 @@ def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, st
         sensitive_outputs=run.sensitive(outputs),
         exports=run.exports.grouped(),
         components={c.name: c for c in resolved.components},
+        settings=run.settings(),
     )
 
 
@@ -200,6 +201,10 @@ class _Run:
         if len(self.problems) == before:
             self._natives[component.name] = tuple(addresses)
             self.exports.found[component.name] = Map({**lowered.outputs, "kind": component.kind})
+
+    def settings(self) -> dict[str, Map]:
+        """The settings of every provider instance that was used."""
+        return {instance: settings for instance, settings in self._settings.items() if settings is not None}
 
     def _settings_of(self, instance: str, component: Component) -> Map:
         """The checked settings of a provider instance. Its problems are noted once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.values import EMPTY, Map, Path, Value
 
 
@@ -38,6 +39,13 @@ class Risk:
 
 SAFE = Risk()
 
+BY_REQUEST = "asked for by --replace"
+HALF_MADE = "the last apply left it half-made"
+TRIGGERED = "lifecycle.replace_when changed"
+NOT_IN_SPEC = "it is not in the spec any more"
+LEFT_BEHIND = "left behind by a replacement"
+"""The reasons of a Change that the engine itself gives, and that readers tell apart."""
+
 MISSING = type("_Missing", (), {"__slots__": (), "__repr__": lambda _: "(absent)", "__reduce__": lambda _: "MISSING"})()
 """Stands where an attribute is absent on one side of a change (None is a value)."""
 
@@ -65,6 +73,7 @@ class Change:
     ``deposed``       for DELETE of a deposed object: its key
     ``may_be_noop``   only unknown inputs differ: apply may find that nothing is to be done
     ``import_id``     for IMPORT
+    ``cost_before``, ``cost_after``  what a month of it costs; None: nothing to say (it is free, or paid by use)
     """
 
     action: Action
@@ -84,6 +93,8 @@ class Change:
     may_be_noop: bool = False
     import_id: str = ""
     moved_from: str = ""
+    cost_before: Cost | None = None
+    cost_after: Cost | None = None
 
     @property
     def tags(self) -> Map:

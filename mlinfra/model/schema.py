@@ -65,6 +65,8 @@ class Schema:
     ``lag``         seconds for which the cloud may not show yet what was made: what is not found is looked for again after them
     ``inside``      the attributes that say in which other resource it lies (the server's URI, the bucket's name): when that one is
                     gone or replaced, so is this; when it moved, this moved along
+    ``follows``     those of ``inside`` that only point at something: when a successor of that is made beside it, this moves over to
+                    the successor in place (an alias), and shares its fate otherwise
     ``named_by``    the attribute that names the object: two of one name cannot stand side by side, so that a replacement which
                     keeps it is never made first by ``create_first`` above
     """
@@ -81,6 +83,7 @@ class Schema:
     virtual: bool = False
     create_first: bool = False
     inside: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
     named_by: str = ""
     lag: float = 0.0
     tagged: Callable[[Map, Map], Map] | None = None

@@ -36,7 +36,9 @@ def refuse_protected(
                 Diagnostic(
                     code="plan.protected",
                     message=f"{change.address} is protected and would be {verb}{why}",
-                    hint="set lifecycle.protect: false in its block and apply that first",
+                    hint="set lifecycle.protect: false in its block and apply that first"
+                    if resource is not None
+                    else "put its block back with lifecycle.protect: false, apply that, and then take it out",
                     address=change.address,
                     span=resource.span if resource else None,
                 )

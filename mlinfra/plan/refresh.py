@@ -14,7 +14,7 @@ from mlinfra.model.events import RefreshProgress, RefreshStarted, Sink
 from mlinfra.model.resource import Observed, ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import Map, Value
-from mlinfra.plan.holders import fate
+from mlinfra.plan.holders import fate, holders_first
 from mlinfra.provider.calls import call
 from mlinfra.provider.connections import Bound, Connections
 from mlinfra.provider.contract import Migrates, ReadsMany
@@ -123,11 +123,10 @@ def _merge(
     unreadable: dict[Key, Failure] = {}
     lost: list[ResourceState] = []
     moved: dict[str, dict[Value, Value]] = {}
-    schemas = {key: connections.registry.type(resources[key].type).schema for key in answers}
-    # Holders come first: what became of them says what became of what lies inside them.
-    for key in sorted(answers, key=lambda k: bool(schemas[k].inside)):
-        r, schema = resources[key], schemas[key]
-        answer = fate(r, schema, answers[key], lost, moved) if schema.inside else answers[key]
+    schema_of = connections.registry.schema
+    for r in holders_first([resources[key] for key in answers], schema_of):
+        key, schema = r.key, schema_of(r.type)
+        answer = fate(r, schema_of, answers[key], lost, moved) if schema.inside else answers[key]
         if isinstance(answer, Failure):
             unreadable[key] = answer
             continue

@@ -28,7 +28,9 @@ def judge(change: Change, schema: Schema, amount: str = "") -> Risk:
         verb = "stops" if change.action is Action.DELETE else "stops for a while"
         return Risk(RiskLevel.INTERRUPTS_SERVING, f"{verb} {name}")
     if schema.costs and change.action in (Action.CREATE, Action.REPLACE):
-        return Risk(RiskLevel.COSTS_MONEY, f"{name} costs money while it exists")
+        monthly = change.cost_after.monthly if change.cost_after is not None else None
+        amount = f"{monthly:,.2f} USD a month" if monthly else "money while it exists"
+        return Risk(RiskLevel.COSTS_MONEY, f"{name} costs {amount}")
     return SAFE
 
 

@@ -2,7 +2,7 @@
 
 Required: a :class:`Provider` with its :class:`ResourceType` s. Rarer abilities are one-method protocols, found by
 ``isinstance``: :class:`Finds`, :class:`Adopts`, :class:`ReadsMany`, :class:`Migrates`, :class:`Succeeds`, :class:`Stakes`,
-:class:`Assesses`, :class:`Logs`, :class:`Validates`.
+:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`Prices`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from mlinfra.model import address as addresses
 from mlinfra.model.change import Risk
 from mlinfra.model.component import Component
+from mlinfra.model.cost import Cost
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
@@ -104,6 +105,18 @@ class Validates(Protocol):
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         """Problems (path, sentence) of the desired attributes that a schema cannot say. Deferred leaves may stand
         anywhere and are to be skipped. Pure, offline; called at plan time."""
+
+
+Find = Callable[[str, str, Value], Map | None]
+"""``find("aws.launch_template", "LaunchTemplateName", name)``: the attributes of the resource of this type, of the same provider
+instance, whose attribute has this value; None when the stack has none."""
+
+
+@runtime_checkable
+class Prices(Protocol):
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        """What a month of it costs. None: nothing to say (free, or paid by use alone); ``Cost(monthly=None)``: it costs money
+        and nobody knows how much. ``settings`` are the provider instance's. UNKNOWN may stand anywhere. Pure, offline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""How many calls to one provider are under way at once: grows while they succeed, halves when the cloud says slow down.
+"""How many calls to one provider are under way at once: grows while they succeed, halves when the cloud says slow down. How
+many may start in a second is bounded then too (:mod:`mlinfra.provider.pace`).
 
 A slow wait must hold no slot: provider code that polls for minutes wraps the wait in ``async with waiting():``.
 """
@@ -6,12 +7,15 @@ A slow wait must hold no slot: provider code that polls for minutes wraps the wa
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
-START = 16
+from mlinfra.provider.pace import Pace
+
+START = 32
 _current: ContextVar[Limiter | None] = ContextVar("mlinfra_limiter", default=None)
 
 
@@ -24,6 +28,9 @@ class Limiter:
         self._busy = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._calm = 0
+        self._pace = Pace()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def limit(self) -> int:
@@ -43,6 +50,7 @@ class Limiter:
 
     def succeeded(self) -> None:
         """A call came back well."""
+        self._pace.succeeded(time.monotonic())
         if self._calm > 0:
             self._calm -= 1  # after a halving, one quiet round before growing again
             return
@@ -51,16 +59,16 @@ class Limiter:
 
     def throttled(self) -> None:
         """The cloud said slow down. A burst of such answers to one round of calls counts once."""
+        self._pace.throttled(time.monotonic())
         if self._calm == 0:
             self._limit = max(1.0, self._limit / 2)
             self._calm = int(self._limit)
 
     async def _take(self) -> None:
-        if self._busy < self.limit and not self._queue:
-            self._busy += 1
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = self._loop.create_future()
         self._queue.append(future)
+        self._wake()
         try:
             await future
         except asyncio.CancelledError:
@@ -73,11 +81,23 @@ class Limiter:
         self._wake()
 
     def _wake(self) -> None:
+        """Let in whoever waits, as many as there are slots, each when it is due."""
         while self._queue and self._busy < self.limit:
+            now = time.monotonic()
+            due = self._pace.due(now)
+            if due > now:
+                if self._timer is None:
+                    self._timer = asyncio.get_running_loop().call_later(due - now, self._ring)
+                return
             future = self._queue.popleft()
             if not future.done():
                 self._busy += 1
+                self._pace.started(now)
                 future.set_result(None)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake()
 
 
 @asynccontextmanager
@@ -95,7 +115,8 @@ async def waiting() -> AsyncIterator[None]:
 
 
 def slow_down() -> None:
-    """Tell the limiter of the running call that the cloud said slow down: for provider code that repeats a request by itself."""
+    """Tell the limiter of the running call that the cloud said slow down: for provider code that repeats a request by itself, in
+    whatever thread."""
     limiter = _current.get()
-    if limiter is not None:
-        limiter.throttled()
+    if limiter is not None and limiter._loop is not None:
+        limiter._loop.call_soon_threadsafe(limiter.throttled)

@@ -30,3 +30,14 @@ def listening(sink: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         _sink.reset(token)
+
+
+@contextmanager
+def prefixed(name: str) -> Iterator[None]:
+    """What is said inside this block begins with ``NAME: ``: it tells tasks apart that run side by side."""
+    sink = _sink.get()
+    token = _sink.set(None if sink is None else lambda message: sink(f"{name}: {message}"))
+    try:
+        yield
+    finally:
+        _sink.reset(token)

@@ -19,18 +19,15 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Transient
+from mlinfra.provider.mlflow.registry import TAG, ModelRecord, VersionRecord
 from mlinfra_local.client import discard
 from mlinfra_local.execution import store
 from mlinfra_local.execution.scratch import scratch
-
-TAG = "mlinfra:"
-"""Tags that begin so are ours: op, project, env, address, digest, version."""
 
 _DATABASE = "mlflow.db"
 _MARKER = "registry.json"
@@ -38,25 +35,6 @@ _DELETED = "Deleted_Internal"
 _RETIRED_KEPT = 10
 _lock = threading.Lock()
 _locks: dict[Path, threading.RLock] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionRecord:
-    number: int
-    source: str
-    description: str
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
-    """A registered model as MLflow holds it; ``aliases`` name → version number, ``versions`` by number."""
-
-    name: str
-    description: str
-    tags: Mapping[str, str]
-    aliases: Mapping[str, int]
-    versions: Mapping[int, VersionRecord]
 
 
 def database_uri(folder: Path) -> str:
@@ -194,17 +172,6 @@ def prune_artifacts(folder: Path, model: str) -> None:
 def retire_artifact(folder: Path, model: str, digest: str) -> None:
     """Of what no version refers to, this came last."""
     store.renew(folder / "models" / model, digest)
-
-
-def own_tags(project: str, environment: str, address: str, token: str, **more: str) -> dict[str, str]:
-    """The tags that say whose this is."""
-    tags = {"op": token, "project": project, "env": environment, "address": address, **more}
-    return {f"{TAG}{name}": value for name, value in tags.items() if value}
-
-
-def user_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags without ours."""
-    return {name: value for name, value in tags.items() if not name.startswith(TAG)}
 
 
 def _store_type() -> Any:

@@ -10,10 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Map, Secret, Value, transform
-from mlinfra.provider.contract import Lowering, ProviderContext, ResourceType
+from mlinfra.model.values import UNKNOWN, Map, Secret, Value, transform
+from mlinfra.provider.contract import Find, Lowering, ProviderContext, ResourceType
 from mlinfra.provider.failures import AlreadyExists, NotFound
 
 
@@ -211,6 +212,44 @@ class InnerType(ThingType):
         return {**plain(desired.attributes), "status": "running"}
 
 
+class PointerType(InnerType):
+    """``fake.pointer``: lies in the same thing as the ``target`` that it points at, and can be pointed at another."""
+
+    schema = Schema(
+        attributes={**InnerType.schema.attributes, "target": Attribute(type="string", required=True)},
+        predict=InnerType.schema.predict,
+        inside=("home", "target"),
+        follows=("target",),
+    )
+    type_name = "fake.pointer"
+
+
+class MachineType(ThingType):
+    """``fake.machine``: ``count`` machines of the size that its ``plan`` (the name of a ``fake.thing``) has as its value; one of
+    size ``secret`` costs nobody knows what."""
+
+    schema = Schema(
+        attributes={
+            "name": Attribute(type="string", required=True, immutable=True),
+            "plan": Attribute(type="string"),
+            "count": Attribute(type="integer"),
+            "url": Attribute(type="string", computed=True),
+            "status": Attribute(type="string", computed=True),
+        },
+        costs=True,
+    )
+    type_name = "fake.machine"
+
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        plan = find("fake.thing", "name", attributes.get("plan"))
+        size = plan.get("value") if plan else None
+        if size == "secret" or not isinstance(size, (int, float)) or attributes.get("count") is UNKNOWN:
+            return Cost(monthly=None, sentence=f"size {size}")
+        rate = size * settings.get("rate", 1.0)
+        count = attributes.get("count", 1)
+        return Cost(monthly=rate * count, sentence=f"{count} of {rate:g}", source="price list", as_of="2025-03")
+
+
 class NoConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -232,6 +271,8 @@ class FakeProvider:
             "fake.config": ImmutableType(),
             "fake.listed": ListedType(),
             "fake.inner": InnerType(),
+            "fake.pointer": PointerType(),
+            "fake.machine": MachineType(),
         }
 
     async def connect(self, config: NoConfig, context: ProviderContext) -> Cloud:

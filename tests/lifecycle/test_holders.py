@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fakes.lab import Lab, thing
 
+from mlinfra.model.component import Lifecycle
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Ref
 
@@ -60,3 +61,39 @@ def test_what_is_dropped_from_something_that_is_down_is_dropped_after_the_repair
     lab.cloud.log.clear()
     lab.run(pair()[0])
     assert mutations(lab) == ["update server", "delete table"]
+
+
+def trio(table: str, **lifecycle: bool) -> tuple[Resource, Resource, Resource]:
+    home = Ref("server", ("url",))
+    return (
+        thing("server"),
+        thing("table", type="fake.inner", home=home, name=table, lifecycle=Lifecycle(**lifecycle)),
+        thing("pointer", type="fake.pointer", home=home, target=Ref("table", ("name",)), settles_after=("table",)),
+    )
+
+
+def test_a_pointer_moves_over_to_a_successor_that_is_made_beside_the_old_one(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.run(*trio("old"))
+    lab.cloud.log.clear()
+    made = lab.plan(*trio("new"))
+    assert lab.actions(made) == {"table": "replace", "pointer": "update"}
+    lab.apply(made)
+    assert mutations(lab) == ["create new", "update pointer", "delete old"]
+    assert lab.plan(*trio("new")).plan.is_empty
+
+
+def test_a_pointer_goes_first_where_what_it_points_at_goes_before_its_successor_comes(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.run(*trio("old", create_first=False))
+    lab.cloud.log.clear()
+    lab.run(*trio("new", create_first=False))
+    assert mutations(lab) == ["delete pointer", "delete old", "create new", "create pointer"]
+
+
+def test_a_pointer_is_gone_with_what_it_points_at_and_its_neighbours_are_not(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    neighbour = thing("neighbour", type="fake.inner", home=Ref("server", ("url",)), depends_on=("table",))
+    lab.run(*trio("old"), neighbour)
+    del lab.cloud.things[lab.state.current()["table"].id]
+    assert {d.address for d in lab.plan(*trio("old"), neighbour).plan.drift} == {"table", "pointer"}

@@ -7,12 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from pymilvus import MilvusClient
+from pymilvus.exceptions import MilvusException
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart"
 PROGRAMS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -53,6 +57,30 @@ def search(folder: Path) -> list[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
 
 
+@contextmanager
+def asking_all_the_time(folder: Path) -> Iterator[list[str]]:
+    """Asks through the alias, again and again, while the block runs; what every question came to is in the list afterwards."""
+    answers: list[str] = []
+    client, alias, done = MilvusClient(uri=output(folder, "vectors_uri")), output(folder, "collection"), threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                found = client.query(alias, filter="label >= 0", output_fields=["label"], limit=1)
+                answers.append("answered" if len(found) == 1 else "empty")
+            except MilvusException as error:
+                answers.append(str(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        done.set()
+        thread.join()
+        client.close()
+
+
 def test_a_plan_right_after_has_nothing_to_do(stack: Path) -> None:
     assert "known after apply" not in mlinfra(stack, "plan", "--detailed-exitcode")
 
@@ -88,7 +116,11 @@ def test_a_note_that_cleaning_drops_runs_the_pipeline_and_nothing_after_it(stack
 def test_fewer_dimensions_fill_a_new_collection_behind_the_same_alias(stack: Path) -> None:
     plan = mlinfra(stack, "plan", "--var", "dimensions=32")
     assert "1,797 vectors" in plan
-    mlinfra(stack, "apply", "--yes", "--var", "dimensions=32")
+    assert "digits.alias (milvus.alias) will be changed" in plan
+    with asking_all_the_time(stack) as answers:
+        mlinfra(stack, "apply", "--yes", "--var", "dimensions=32")
+    assert len(answers) > 100
+    assert [a for a in answers if a != "answered"] == []
     assert search(stack)[0] == "digit 7 is a 7; most like it are"
     mlinfra(stack, "apply", "--yes")
     mlinfra(stack, "plan", "--detailed-exitcode")

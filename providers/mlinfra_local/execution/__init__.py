@@ -1,18 +1,16 @@
 """Runs the user's own code on this machine: packed by digest, fingerprinted, guarded, its outputs kept by content."""
 
-from mlinfra_local.execution.process import argv, finish_guarded, start_guarded, stop_guarded
+from mlinfra_local.execution.process import finish_guarded, start_guarded, stop_guarded
 from mlinfra_local.execution.run import (
     RunRequest,
     RunResult,
     StoredOutput,
     clean_up,
-    fingerprint,
     forget,
     logs,
     recall,
     run,
     secret_key,
-    variable,
 )
 from mlinfra_local.execution.shared import environment, pack, release
 
@@ -20,10 +18,8 @@ __all__ = [
     "RunRequest",
     "RunResult",
     "StoredOutput",
-    "argv",
     "clean_up",
     "environment",
-    "fingerprint",
     "finish_guarded",
     "forget",
     "logs",
@@ -34,5 +30,4 @@ __all__ = [
     "secret_key",
     "start_guarded",
     "stop_guarded",
-    "variable",
 ]

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-
-from mlinfra.provider.failures import Invalid
 
 GRACE = 5.0
 """Seconds between asking a command to stop and killing it."""
 
 _GUARD = Path(__file__).with_name("guard.py")
-_SHELL = re.compile(r"[|&;<>()$`*?~#\n]|\A\s*\w+=")
 _LONGEST_LINE = 64 * 1024
-
-
-def argv(command: str, arguments: Sequence[str] = ()) -> list[str]:
-    """The words of a command line with ``arguments`` added; through ``sh -c`` where it needs a shell. Invalid when its quotes
-    do not close or it is empty."""
-    if _SHELL.search(command):
-        return ["sh", "-c", " ".join([command, *map(shlex.quote, arguments)])]
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise Invalid(f"the command {command!r} cannot be read: {str(error).lower()}") from None
-    if not words:
-        raise Invalid("the command is empty")
-    return [*words, *arguments]
 
 
 async def start_guarded(

@@ -7,12 +7,8 @@ Below ``runs/NAME``: ``outputs/DIGEST/`` (content-addressed), ``by-fingerprint/F
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
-import math
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -23,16 +19,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlinfra.model.values import Map, Secret, Value, freeze, leaves, thaw, transform
+from mlinfra.model.values import Map, Secret, freeze
 from mlinfra.provider.failures import Failure, Invalid, Timeout
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs.results import LAST_LINES, hider, nothing_written, parse_metrics, quoted
+from mlinfra.provider.runs.words import argv, variable
 from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import shared, store
-from mlinfra_local.execution.process import argv, finish_guarded, start_guarded
+from mlinfra_local.execution.process import finish_guarded, start_guarded
 from mlinfra_local.execution.scratch import clean, locked, remove_empty, scratch, write_atomically
 from mlinfra_local.follow import follow_log
 
-_SHOWN = 20
 _WANTED = ("MLINFRA_SERVICE",)
 
 
@@ -42,7 +39,7 @@ class RunRequest:
 
     ``name``          its folder below ``runs``; may hold ``/`` (``features/clean``)
     ``user``          the resource on whose account packs and environments are kept; default: ``name``
-    ``fingerprint``   see :func:`fingerprint`
+    ``fingerprint``   see :mod:`mlinfra.provider.runs.fingerprints`
     ``workdir``       the code pack; the command runs in a copy of it, which is thrown away
     ``command``       as in a shell; ``arguments`` are added to it, quoted
     ``inputs``        name → ``local://`` or ``file://`` URI, path relative to the spec, or another URI that is passed on as it is
@@ -91,30 +88,6 @@ class RunResult:
     metrics: Map
     exit_code: int = 0
     reused: bool = False
-
-
-def fingerprint(
-    *,
-    code: str,
-    command: str,
-    params: Value = None,
-    environment: Value = None,
-    inputs: Value = None,
-    more: Value = None,
-    key: bytes = b"",
-) -> str:
-    """64 hex digits over everything that a run's result depends on. ``code`` is a digest; URIs of inputs name their content.
-
-    Secrets take part as digests keyed by ``key`` (see :func:`secret_key`): nobody can guess them from the fingerprint."""
-
-    def plain(leaf: Value) -> Value:
-        if isinstance(leaf, Secret):
-            return "secret:" + hmac.new(key, str(leaf.reveal()).encode(), hashlib.sha256).hexdigest()
-        return leaf
-
-    parts = {"code": code, "command": command, "params": params, "env": environment, "inputs": inputs, "more": more}
-    text = json.dumps(thaw(transform(freeze(parts), plain)), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def secret_key(client: LocalClient, name: str) -> bytes:
@@ -213,8 +186,8 @@ async def _execute(
     command = [*request.launcher, *argv(request.command, request.arguments)]
     log = client.folder("runs", request.name) / "logs" / f"{request.fingerprint[: store.SHORT]}.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
-    last: deque[str] = deque(maxlen=_SHOWN)
-    hide = _hider(request.environment)
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    hide = hider(request.environment)
 
     with log.open("w", buffering=1) as handle:
 
@@ -228,10 +201,10 @@ async def _execute(
             async with asyncio.timeout(request.timeout):
                 code = await _ranks(request, command, work, environment, locks, line)
         except TimeoutError:
-            raise Timeout(f"`{request.command}` was stopped after {request.timeout:g} seconds{_quoted(last)}") from None
+            raise Timeout(f"`{request.command}` was stopped after {request.timeout:g} seconds{quoted(last)}") from None
     if code:
         how = f"was killed by signal {code - 128}" if code > 128 else f"failed with exit code {code}"
-        raise Invalid(f"`{request.command}` {how}{_quoted(last)}", hint=f"its log is in {log}")
+        raise Invalid(f"`{request.command}` {how}{quoted(last)}", hint=f"its log is in {log}")
 
 
 async def _ranks(
@@ -296,20 +269,12 @@ def _environment(client: LocalClient, request: RunRequest, programs: Path, outpu
     return environment
 
 
-def variable(direction: str, name: str) -> str:
-    """``variable("INPUT", "train-set")`` is ``MLINFRA_INPUT_TRAIN_SET``."""
-    return f"MLINFRA_{direction}_" + re.sub(r"\W", "_", name).upper()
-
-
 def _keep(client: LocalClient, request: RunRequest, outputs: Mapping[str, Path]) -> RunResult:
     folder = client.folder("runs", request.name)
     metrics: dict[str, Any] = {}
     for name, output in outputs.items():
         if not any(output.iterdir()):
-            raise Invalid(
-                f"`{request.command}` wrote nothing to its output {name}",
-                hint=f"write into the folder that ${variable('OUTPUT', name)} names, or leave it out of `outputs`",
-            )
+            raise nothing_written(request.command, name)
         metrics.update(_metrics(output / "metrics.json", name))
     if request.accept is not None:
         metrics.update(request.accept(outputs, dict(metrics)))
@@ -325,19 +290,12 @@ def _keep(client: LocalClient, request: RunRequest, outputs: Mapping[str, Path])
 
 
 def _metrics(file: Path, output: str) -> dict[str, Any]:
-    """A metrics file's numbers and texts; NaN and infinities, which JSON has no word for, become None."""
     if not file.is_file():
         return {}
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise Invalid(f"metrics.json in the output {output} is no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise Invalid(f"metrics.json in the output {output} must be an object of names and numbers")
-    finite: dict[str, Any] = thaw(
-        transform(freeze(found), lambda v: None if isinstance(v, float) and not math.isfinite(v) else v)
-    )
-    return finite
+        return parse_metrics(file.read_text(), output)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"metrics.json in the output {output} cannot be read: {error}") from error
 
 
 def _output(client: LocalClient, folder: Path, kept: store.Stored) -> StoredOutput:
@@ -346,17 +304,3 @@ def _output(client: LocalClient, folder: Path, kept: store.Stored) -> StoredOutp
 
 def _record(folder: Path, fingerprint: str) -> Path:
     return folder / "by-fingerprint" / f"{fingerprint[:32]}.json"
-
-
-def _hider(environment: Mapping[str, str | Secret]) -> Callable[[str], str]:
-    """What blanks every secret (and each line of one that has several) in a line of output."""
-    values = [str(leaf.reveal()) for _, leaf in leaves(freeze(dict(environment))) if isinstance(leaf, Secret)]
-    pieces = sorted({p.strip() for v in values for p in v.splitlines() if p.strip()}, key=len, reverse=True)
-    if not pieces:
-        return lambda text: text
-    pattern = re.compile("|".join(map(re.escape, pieces)))
-    return lambda text: pattern.sub("(sensitive)", text)
-
-
-def _quoted(lines: deque[str]) -> str:
-    return ":\n" + "\n".join(f"    {line}" for line in lines) if lines else "; it printed nothing"

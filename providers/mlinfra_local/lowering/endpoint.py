@@ -8,17 +8,19 @@ from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.endpoint import Endpoint, Variant
 from mlinfra.model.values import Map, Ref, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.hardware.lowering import refuse_instance_type
 from mlinfra.provider.naming import physical_name
+from mlinfra.provider.runs.lowering import share
 
 
 def lower(spec: Endpoint, context: LoweringContext) -> Lowered:
     """One ``local.endpoint``."""
-    lone = len(spec.variants) == 1
+    refuse_instance_type(spec.resources, context)
     variants = {
         name: Map(
             {
                 "model": _model(name, variant, context),
-                "traffic": (100 if variant.shadow is True or lone else 0) if variant.traffic is None else variant.traffic,
+                "traffic": share(spec, variant),
                 "shadow": variant.shadow,
             }
         )

@@ -6,11 +6,13 @@ from mlinfra.kinds.base import Model
 from mlinfra.kinds.training_cluster import TrainingCluster
 from mlinfra.model.values import Map, Ref, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.hardware.lowering import refuse_instance_type
 from mlinfra.provider.naming import physical_name
 
 
 def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     """One ``local.cluster``."""
+    refuse_instance_type(spec.resources, context)
     resource = context.resource(
         "local.cluster",
         {

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlinfra_local.pipelines.build import build_definitions
-from mlinfra_local.pipelines.definition import VARIABLE, read
+from mlinfra.provider.runs.dagster_job import build_definitions
+from mlinfra.provider.runs.pipelines import VARIABLE
+from mlinfra_local.pipelines.definition import read
+from mlinfra_local.pipelines.runner import LocalRunner
 
 _file = Path(os.environ[VARIABLE])
-defs = build_definitions(read(_file), _file)
+_definition = read(_file)
+defs = build_definitions(_definition, LocalRunner(_definition, _file))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from mlinfra.provider.runs.pipelines import Definition, StepRecord
 from mlinfra_local.execution.scratch import write_atomically
-from mlinfra_local.pipelines.definition import Definition
-from mlinfra_local.pipelines.steps import StepRecord
 
 FILE = "result.json"
 

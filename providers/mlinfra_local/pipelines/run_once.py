@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlinfra.provider.failures import Failure, Timeout
+from mlinfra.provider.runs.pipelines import VARIABLE
 from mlinfra_local.execution.scratch import write_atomically
-from mlinfra_local.pipelines.definition import VARIABLE, read
+from mlinfra_local.pipelines.definition import read
 
 MARK = "\x1e"
 """Tells a line of progress from what libraries print."""
@@ -45,12 +46,14 @@ def main(outcome: Path) -> int:
     """Run it; 0 when every step succeeded."""
     import dagster
 
-    from mlinfra_local.pipelines.build import AGAIN, build_job
+    from mlinfra.provider.runs.dagster_job import AGAIN, build_job
+    from mlinfra_local.pipelines.runner import LocalRunner
 
     file = Path(os.environ[VARIABLE])
     definition = read(file)
     failures: list[tuple[str, Failure]] = []
-    job = build_job(definition, file, listener=_say, witness=lambda step, failure: failures.append((step, failure)))
+    runner = LocalRunner(definition, file)
+    job = build_job(definition, runner, listener=_say, witness=lambda step, failure: failures.append((step, failure)))
     with dagster.DagsterInstance.get() as instance:
         # Of runs like this one there is never more than one at a time: another that seems to go on was killed.
         started = dagster.RunsFilter(statuses=[dagster.DagsterRunStatus.STARTED], tags={AGAIN: "false"})

@@ -6,34 +6,20 @@ import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
 
 from mlinfra.model.values import Secret, thaw
 from mlinfra.provider.contract import ProviderContext
-from mlinfra.provider.failures import Invalid
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs.expectations import broken
+from mlinfra.provider.runs.fingerprints import fingerprint
+from mlinfra.provider.runs.pipelines import Definition, ExpectationBroken, StepDefinition, StepRecord, inherited_metrics
 from mlinfra_local.client import LocalClient, LocalConfig
-from mlinfra_local.execution import RunRequest, RunResult, fingerprint, recall, run, secret_key
+from mlinfra_local.execution import RunRequest, RunResult, recall, run, secret_key
 from mlinfra_local.execution.scratch import write_atomically
 from mlinfra_local.execution.store import short
-from mlinfra_local.expectations import broken
-from mlinfra_local.pipelines.definition import Definition, StepDefinition
 
 _EFFECT = "effect"
 """Holds the fingerprint of the latest run of a step without outputs."""
-
-
-class StepRecord(TypedDict):
-    """What a step gave. ``fingerprint`` is ``""`` for a step that only checks; ``outputs`` maps names to URIs."""
-
-    fingerprint: str
-    outputs: dict[str, str]
-    metrics: dict[str, Any]
-    reused: bool
-
-
-class ExpectationBroken(Invalid):
-    """The step ran, and its results are not what was promised; running it again would not help."""
 
 
 def client_of(definition: Definition, file: Path) -> LocalClient:
@@ -51,7 +37,7 @@ def perform(
     taken = {name: upstream[source]["outputs"][output] for name, (source, output) in step.takes.items()}
     inputs = {**step.inputs, **taken}
     if step.command is None:
-        record = StepRecord(fingerprint="", outputs={}, metrics=_inherited(step, upstream), reused=False)
+        record = StepRecord(fingerprint="", outputs={}, metrics=inherited_metrics(step, upstream), reused=False)
     else:
         environment: dict[str, str | Secret] = dict(step.env)
         environment.update({name: Secret(os.environ[carrier]) for name, carrier in step.secrets.items()})
@@ -120,11 +106,6 @@ def is_intact(client: LocalClient, pipeline: str, step: str, record: StepRecord)
 def _record(mark: str, result: RunResult) -> StepRecord:
     outputs = {name: output.uri for name, output in result.outputs.items()}
     return StepRecord(fingerprint=mark, outputs=outputs, metrics=thaw(result.metrics), reused=result.reused)
-
-
-def _inherited(step: StepDefinition, upstream: Mapping[str, StepRecord]) -> dict[str, Any]:
-    """A step that only checks, checks the metrics of those that it needs."""
-    return {name: value for need in step.needs for name, value in upstream[need]["metrics"].items()}
 
 
 def _tables(client: LocalClient, record: StepRecord, inputs: Mapping[str, str]) -> list[Path]:

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlinfra.provider.runs.pipelines import FILE, VARIABLE
 from mlinfra_local import services
 from mlinfra_local.execution.scratch import write_atomically
-from mlinfra_local.pipelines.definition import FILE, VARIABLE
 
 _LOCATION = ("-m", "mlinfra_local.pipelines.location")
 _ROLES = ("webserver", "daemon")

@@ -15,15 +15,17 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves, thaw
+from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
+from mlinfra.provider.runs.expectations import broken
+from mlinfra.provider.runs.fingerprints import of_job
+from mlinfra.provider.runs.words import argv, parameters, requirement_lines, text
 from mlinfra_local import execution, ray_head, reservations
 from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import RunRequest, RunResult
 from mlinfra_local.execution import ray_job as ray_submission
 from mlinfra_local.execution.scratch import write_atomically
-from mlinfra_local.expectations import broken
 
 DONE = "done"
 _MARKER = "job.json"
@@ -73,7 +75,7 @@ class Job:
         problems: list[tuple[Path, str]] = []
         if isinstance(attributes.get("run"), str):
             try:
-                execution.argv(attributes["run"])
+                argv(attributes["run"])
             except Invalid as error:
                 problems.append((("run",), error.message))
         for name in ("run", "params", "inputs"):
@@ -141,10 +143,10 @@ async def _request(client: LocalClient, desired: Desired, name: str, mark: str) 
         fingerprint=mark,
         workdir=await asyncio.to_thread(execution.pack, client, code["path"], code["digest"], name),
         command=wanted["run"],
-        arguments=_arguments(wanted.get("params", EMPTY)),
+        arguments=parameters(wanted.get("params", EMPTY)),
         inputs={k: await asyncio.to_thread(_input, client, k, v) for k, v in wanted.get("inputs", EMPTY).items()},
         outputs=tuple(wanted.get("outputs", ())),
-        environment={**placed, **{k: v if isinstance(v, Secret) else _text(v) for k, v in wanted.get("env", EMPTY).items()}},
+        environment={**placed, **{k: v if isinstance(v, Secret) else text(v) for k, v in wanted.get("env", EMPTY).items()}},
         processes=wanted.get("processes", 1),
         timeout=wanted.get("timeout") or desired.timeout,
         requirements=await asyncio.to_thread(_requirements, client, wanted.get("requirements")),
@@ -170,37 +172,8 @@ def _placement(client: LocalClient, wanted: Map) -> tuple[tuple[str, ...], dict[
 
 
 def _fingerprint(client: LocalClient, name: str, wanted: Map) -> str:
-    """Content counts, not where it lies: of a path the digest alone takes part."""
-    env = wanted.get("env", EMPTY)
-    requirements = wanted.get("requirements")
-    return execution.fingerprint(
-        code=wanted["code"]["digest"],
-        command=wanted["run"],
-        params=wanted.get("params", EMPTY),
-        environment=env,
-        inputs={k: v["digest"] if isinstance(v, Mapping) else v for k, v in wanted.get("inputs", EMPTY).items()},
-        more={
-            "outputs": wanted.get("outputs", ()),
-            "processes": wanted.get("processes", 1),
-            "requirements": requirements["digest"] if isinstance(requirements, Mapping) else requirements,
-        },
-        key=execution.secret_key(client, name) if any(isinstance(v, Secret) for v in env.values()) else b"",
-    )
-
-
-def _arguments(params: Map) -> tuple[str, ...]:
-    """``--name value`` for each; a list gives several values, None nothing at all."""
-    words: list[str] = []
-    for name, value in params.items():
-        if value is not None:
-            words += [f"--{name}", *map(_text, value if isinstance(value, tuple) else (value,))]
-    return tuple(words)
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(thaw(value)) if isinstance(value, Mapping) else str(value)
+    secret = any(isinstance(v, Secret) for v in wanted.get("env", EMPTY).values())
+    return of_job(wanted, execution.secret_key(client, name) if secret else b"")
 
 
 def _input(client: LocalClient, name: str, given: Value) -> str:
@@ -215,8 +188,7 @@ def _requirements(client: LocalClient, given: Value) -> tuple[str, ...]:
     if not isinstance(given, Mapping):
         return tuple(given or ())
     _verify(client, f"the file {given['path']}", given, ("requirements",))
-    lines = (client.base / given["path"]).read_text(encoding="utf-8").splitlines()
-    return tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    return requirement_lines((client.base / given["path"]).read_text(encoding="utf-8"))
 
 
 def _verify(client: LocalClient, what: str, given: Mapping[str, Any], path: Path) -> None:

@@ -19,12 +19,14 @@ from mlinfra.model.values import Map, Secret, Value, freeze, is_known, leaves
 from mlinfra.model.values import Path as AttributePath
 from mlinfra.provider.failures import Failure, Invalid, Timeout
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs.fingerprints import predicted_of_pipeline
+from mlinfra.provider.runs.pipelines import FILE, VARIABLE, Definition
+from mlinfra.provider.runs.reach import kept
 from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import clean_up, finish_guarded, forget, logs, pack, start_guarded
 from mlinfra_local.execution.scratch import write_atomically
 from mlinfra_local.pipelines import definition as definitions
 from mlinfra_local.pipelines import results, supervision
-from mlinfra_local.pipelines.reach import kept
 from mlinfra_local.pipelines.run_once import MARK, read_outcome
 from mlinfra_local.pipelines.steps import is_intact
 from mlinfra_local.pipelines.supervision import Wanted
@@ -38,7 +40,7 @@ def _predict(attributes: Map) -> Mapping[str, Value]:
     wanted = _wanted(attributes)
     if wanted is not None:
         predicted["status"] = "running" if wanted.roles else "ready"
-    if attributes.get("run_on_apply", True) is True and (mark := definitions.predicted_fingerprint(attributes)):
+    if attributes.get("run_on_apply", True) is True and (mark := predicted_of_pipeline(attributes)):
         predicted["fingerprint"] = mark
     return predicted
 
@@ -153,7 +155,7 @@ async def _make_so(client: LocalClient, desired: Desired, url: Any = None) -> Ob
     stale = result is None or result.fingerprint != definition.fingerprint
     if attributes.get("run_on_apply", True) and (stale or not await asyncio.to_thread(_is_intact, client, name, result)):
         await _run(client, definition, carried, desired)
-    definitions.write(folder / definitions.FILE, definition)
+    definitions.write(folder / FILE, definition)
     wanted = _wanted(attributes)
     assert wanted is not None
     if wanted.roles:
@@ -165,7 +167,7 @@ async def _make_so(client: LocalClient, desired: Desired, url: Any = None) -> Ob
     return observed
 
 
-async def _run(client: LocalClient, definition: definitions.Definition, carried: Mapping[str, str], desired: Desired) -> None:
+async def _run(client: LocalClient, definition: Definition, carried: Mapping[str, str], desired: Desired) -> None:
     """One run in a process of its own, which dies with this one. The definition in force changes only when it succeeds."""
     _require("dagster")
     folder = client.folder(_AREA, definition.name)
@@ -190,7 +192,7 @@ async def _run(client: LocalClient, definition: definitions.Definition, carried:
             try:
                 async with asyncio.timeout(desired.timeout):
                     process = await start_guarded(
-                        command, folder=folder, environment={**os.environ, **environment, definitions.VARIABLE: str(trial)}
+                        command, folder=folder, environment={**os.environ, **environment, VARIABLE: str(trial)}
                     )
                     await finish_guarded(process, heard)
             except TimeoutError:

@@ -28,7 +28,8 @@ class Alias:
             "collection": Attribute(type="string", required=True),
         },
         serves=True,
-        inside=("uri",),
+        inside=("uri", "collection"),
+        follows=("collection",),
     )
 
     async def read(self, client: MilvusClients, recorded: ResourceState) -> Observed | None:

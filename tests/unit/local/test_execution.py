@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,24 +147,6 @@ def test_a_program_that_is_not_there_is_named(client: LocalClient) -> None:
         run(execution.run(client, request(client, "", command="no-such-program --x")))
 
 
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        ("python a.py --x 'a b'", ["python", "a.py", "--x", "a b", "--k", "v w"]),
-        ("A=1 python a.py", ["sh", "-c", "A=1 python a.py --k 'v w'"]),
-        ("a.py | tee log", ["sh", "-c", "a.py | tee log --k 'v w'"]),
-    ],
-)
-def test_a_shell_runs_what_needs_one(command: str, words: Sequence[str]) -> None:
-    assert execution.argv(command, ("--k", "v w")) == words
-
-
-@pytest.mark.parametrize("command", ["python 'a", "", "  "])
-def test_a_command_that_makes_no_sense_is_refused(command: str) -> None:
-    with pytest.raises(Invalid):
-        execution.argv(command)
-
-
 def test_secrets_reach_the_process_and_nothing_else(client: LocalClient) -> None:
     secret = "hunter2-planted"
     script = WRITE + (
@@ -181,20 +163,9 @@ def test_secrets_reach_the_process_and_nothing_else(client: LocalClient) -> None
     assert written == []
 
 
-def test_fingerprints_move_with_everything_that_counts_and_hide_secrets(client: LocalClient) -> None:
+def test_the_key_of_a_runs_secrets_stays(client: LocalClient) -> None:
     key = execution.secret_key(client, "job")
-    base: dict[str, Any] = {
-        "code": "c", "command": "run", "params": {"C": 1}, "environment": {"K": Secret("s")}, "inputs": {"a": "u"}, "key": key,
-    }  # fmt: skip
-    first = execution.fingerprint(**base)
-    changes: list[dict[str, Any]] = [
-        {"code": "d"}, {"command": "x"}, {"params": {"C": 2}}, {"environment": {"K": Secret("t")}}, {"environment": {"K": "s"}},
-        {"inputs": {"a": "v"}}, {"more": 1}, {"key": b"other"},
-    ]  # fmt: skip
-    found = {execution.fingerprint(**{**base, **change}) for change in changes}
-    assert len(found | {first}) == len(changes) + 1
-    assert execution.fingerprint(**base) == first
-    assert execution.secret_key(client, "job") == key
+    assert execution.secret_key(client, "job") == key != execution.secret_key(client, "other")
 
 
 def test_all_ranks_know_each_other(client: LocalClient) -> None:

@@ -1,0 +1,374 @@
+"""The connection to one Docker Engine: the only file that touches the SDK.
+
+Calls are those of the Engine API (https://docs.docker.com/reference/api/engine/), by path; the SDK brings the transport (Unix
+socket, TCP with TLS, SSH), the version negotiation and the registries' credentials. They block, and are made in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import quote, urlsplit
+
+from mlinfra.provider.contract import ProviderContext
+from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, NotFound, Quota, Transient
+from mlinfra.provider.progress import say
+from mlinfra_docker import labels
+from mlinfra_docker.naming import stack_name
+from mlinfra_docker.settings import DockerSettings, image
+
+T = TypeVar("T")
+
+LOOPBACK = "127.0.0.1"
+_LONG = 3600.0
+_OLDEST_API = (1, 40)
+"""Device requests (GPUs) came with this version of the Engine API (Docker 19.03)."""
+
+
+class DockerClient:
+    """``engine`` is what people call the engine: its address. ``bind`` and ``reach`` are the interface that ports are published
+    on, and the name under which they are reached from here; ``network`` is the one network that all of a stack's own containers
+    share, made when the first of them is and gone with the last."""
+
+    def __init__(self, config: DockerSettings, context: ProviderContext) -> None:
+        self.config = config
+        self.base = context.base
+        self.data = context.data
+        self.excluded = context.excluded
+        self.project = context.project
+        self.environment = context.environment
+        self.network = stack_name(config.prefix, context.project, context.environment)
+        self.engine = ""
+        self.bind = self.reach = LOOPBACK
+        self.info: Mapping[str, Any] = {}
+        self.closing: list[Callable[[], None]] = []
+        """What to do before the connection ends. ``helpers`` are those of :mod:`mlinfra_docker.volumes`."""
+        self.helpers: dict[tuple[str, ...], Any] = {}
+        self.helpers_lock = threading.Lock()
+        self._api: Any = None
+        self._shared = threading.Lock()
+        self._locks: dict[str, threading.RLock] = {}
+
+    # connection
+
+    async def open(self) -> None:
+        """Connect. Failure, in one sentence, when no engine answers."""
+        await asyncio.to_thread(self._connect)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _connect(self) -> None:
+        try:
+            import docker
+            from docker.errors import DockerException
+        except ImportError as error:
+            raise Invalid(f"the Docker SDK cannot be loaded: {error}", hint="pip install 'mlinfra-iac[docker]'") from error
+        try:
+            options = self._options()
+            self.engine = options.get("base_url") or "unix:///var/run/docker.sock"
+            remote = urlsplit(self.engine)
+            ssh = remote.scheme == "ssh"
+            self._api = docker.APIClient(**options, version="auto", timeout=60, max_pool_size=64, use_ssh_client=ssh)
+            self.info = self.get("/info")
+        except Failure as failure:
+            raise self._absent(failure.message) from None
+        except (DockerException, OSError, ValueError) as error:
+            raise self._absent(_root_cause(error)) from None
+        version = tuple(int(part) for part in self._api.api_version.split("."))
+        if version < _OLDEST_API:
+            raise Invalid(
+                f"the Docker engine at {self.engine} is too old: it speaks API {self._api.api_version}",
+                hint="mlinfra needs Docker 19.03 or newer",
+            )
+        if remote.scheme in ("tcp", "ssh", "http", "https") and remote.hostname not in (LOOPBACK, "localhost", "::1"):
+            self.bind, self.reach = "0.0.0.0", str(remote.hostname)
+        self.bind = self.config.publish.bind or self.bind
+        self.reach = self.config.publish.host or self.reach
+
+    def _options(self) -> dict[str, Any]:
+        from docker import tls as docker_tls
+        from docker import utils
+        from docker.context import ContextAPI
+
+        if self.config.host is None:
+            return dict(utils.kwargs_from_env() or ContextAPI.kwargs_from_context())
+        tls = self.config.tls
+        if tls is None:
+            return {"base_url": self.config.host}
+        ca, cert, key = (None if p is None else str(self.base / Path(p).expanduser()) for p in (tls.ca, tls.cert, tls.key))
+        secured = docker_tls.TLSConfig(client_cert=(cert, key) if cert else None, ca_cert=ca, verify=tls.verify)
+        return {"base_url": self.config.host, "tls": secured}
+
+    def _absent(self, reason: str) -> Failure:
+        where = self.engine or self.config.host or "its default address"
+        local = where.startswith("unix://")
+        hint = "start it (systemctl start docker, or Docker Desktop)" if local else "is that address right, and the engine up?"
+        if "ermission denied" in reason:
+            hint = "your user may not use the socket: add it to the group docker, or run the engine rootless"
+        return Failure(
+            f"no Docker engine answers at {where}: {reason}", hint=hint + "; providers: {docker: {host: …}} names another"
+        )
+
+    def _close(self) -> None:
+        if self._api is None:
+            return
+        for last in reversed(self.closing):
+            with suppress(Failure):
+                last()
+        with suppress(Failure):
+            self._drop_network()
+        self._api.close()
+        for adapter in {id(a): a for a in self._api.adapters.values()}.values():
+            adapter.close()
+
+    def image(self, part: str) -> str:
+        """The image of a part: a key of :data:`mlinfra_docker.settings.IMAGES`."""
+        return image(self.config.model_dump(), part)
+
+    def lock(self, name: str) -> threading.RLock:
+        """A lock of this process for what goes by this name."""
+        with self._shared:
+            return self._locks.setdefault(name, threading.RLock())
+
+    # calls of the Engine API
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """``function(*args)``, which calls the engine, in a thread."""
+        return await asyncio.to_thread(function, *args)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.call("GET", path, **query)
+
+    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+        return self.call("POST", path, body, **query)
+
+    def delete(self, path: str, **query: Any) -> None:
+        """Gone already is success."""
+        with suppress(NotFound):
+            self.call("DELETE", path, **query)
+
+    def call(self, method: str, path: str, body: Any = None, *, timeout: float = 120, **query: Any) -> Any:
+        """One call; its JSON answer, or None where there is none. ``query`` values that are no text are sent as JSON.
+
+        Blocks up to ``timeout`` seconds. Failures as :func:`mapped` tells."""
+        with self.mapped():
+            response = self._api.request(
+                method, self._url(path), params={k: _text(v) for k, v in query.items()}, json=body, timeout=timeout
+            )
+            self._api._raise_for_status(response)
+            return response.json() if response.content else None
+
+    def optional(self, path: str, **query: Any) -> Any:
+        """The answer to a GET, None when there is no such thing."""
+        try:
+            return self.get(path, **query)
+        except NotFound:
+            return None
+
+    def stream(
+        self, method: str, path: str, *, data: Any = None, headers: Mapping[str, str] | None = None, **query: Any
+    ) -> Iterator[Any]:
+        """The JSON messages of a long answer, as they come (pull, build, load). A message of an error raises Invalid."""
+        with self.mapped():
+            response = self._api.request(
+                method,
+                self._url(path),
+                params={k: _text(v) for k, v in query.items()},
+                data=data,
+                headers=dict(headers or {}),
+                timeout=_LONG,
+                stream=True,
+            )
+            self._api._raise_for_status(response)
+            for message in self._api._stream_helper(response, decode=True):
+                if "error" in message:
+                    raise _refused(str(message["error"]))
+                yield message
+
+    def put_archive(self, container: str, path: str, data: bytes | BinaryIO | Iterator[bytes]) -> None:
+        """Unpack a tar below ``path`` of a container, running or not; volumes that are mounted there are written too."""
+        with self.mapped():
+            url = self._url(f"/containers/{container}/archive")
+            self._api._raise_for_status(self._api.put(url, params={"path": path}, data=data, timeout=_LONG))
+
+    @contextmanager
+    def get_archive(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
+        """The tar of a file or folder of a container, in chunks. NotFound when there is none."""
+        url = self._url(f"/containers/{container}/archive")
+        with self.mapped():
+            response = self._api.get(url, params={"path": path}, timeout=_LONG, stream=True)
+            self._api._raise_for_status(response)
+        with response:
+            yield self._chunks(response)
+
+    def _chunks(self, response: Any) -> Iterator[bytes]:
+        with self.mapped():
+            yield from response.iter_content(1 << 20)
+
+    def log(self, container: str, *, tail: int | str = "all", follow: bool = False) -> Iterator[bytes]:
+        """What a container wrote to both streams, in chunks; with ``follow`` until it ends."""
+        with self.mapped():
+            chunks = self._api.logs(container, stdout=True, stderr=True, stream=True, follow=follow, tail=tail)
+            yield from chunks
+
+    def execute(
+        self, container: str, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, bytes]:
+        """Run a command inside a running container: exit code, what it wrote to stdout, and to stderr."""
+        with self.mapped():
+            made = self._api.exec_create(container, command, environment=dict(environment or {}))
+            # Not the SDK's exec_start: it asks for an upgraded connection, and loses what came in one piece with its headers.
+            url = self._url(f"/exec/{made['Id']}/start")
+            response = self._api.post(url, json={"Detach": False, "Tty": False}, stream=True, timeout=_LONG)
+            self._api._raise_for_status(response)
+            out, err = _demultiplexed(response.raw.read())
+            code = self._api.exec_inspect(made["Id"])["ExitCode"]
+            return int(code or 0), out, err
+
+    def wait(self, container: str) -> None:
+        """Block until a container does not run."""
+        with suppress(NotFound):
+            self.call("POST", f"/containers/{container}/wait", timeout=_LONG)
+
+    def hold(self, container: str) -> Any:
+        """Attach to a container's stdin: it is closed when we are gone, however we ended."""
+        with self.mapped():
+            return self._api.attach_socket(container, params={"stdin": 1, "stream": 1})
+
+    def registry_headers(self, reference: str) -> dict[str, str]:
+        """The credentials for a registry, from Docker's own configuration, as the Engine API takes them."""
+        from docker import auth
+        from docker.errors import DockerException
+
+        with suppress(DockerException):
+            registry, _ = auth.resolve_repository_name(reference)
+            header = auth.get_config_header(self._api, registry)
+            if header:
+                return {"X-Registry-Auth": header.decode() if isinstance(header, bytes) else header}
+        return {}
+
+    def _url(self, path: str) -> str:
+        return f"{self._api.base_url}/v{self._api.api_version}{quote(path)}"
+
+    @contextmanager
+    def mapped(self) -> Iterator[None]:
+        """The SDK's errors as failures. An engine that is gone is Transient: it may come back while we try again."""
+        import requests
+        from docker.errors import APIError, DockerException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except APIError as error:
+            raise _failure(error.status_code or 0, str(error.explanation or error)) from error
+        except (requests.RequestException, HTTPError, DockerException, OSError, json.JSONDecodeError) as error:
+            raise Transient(
+                f"the Docker engine at {self.engine} does not answer: {_root_cause(error)}", hint="is it running? docker info"
+            ) from error
+
+    # the stack's own network
+
+    def ensure_network(self) -> None:
+        """Make the stack's network, unless it is there."""
+        with self._shared:
+            if self.optional(f"/networks/{self.network}") is None:
+                body = {"Name": self.network, "CheckDuplicate": True, "Labels": self.shared_labels()}
+                with suppress(Conflict):  # somebody was faster
+                    self.post("/networks/create", body)
+
+    def shared_labels(self) -> dict[str, str]:
+        """The labels of what belongs to the whole stack."""
+        return {labels.PROJECT: self.project, labels.ENVIRONMENT: self.environment}
+
+    def _drop_network(self) -> None:
+        """Take the network away when nothing of the stack is left on the engine."""
+        found = self.optional(f"/networks/{self.network}")
+        if found is None or found.get("Containers") or found["Labels"] != self.shared_labels():
+            return
+        if not self.get("/containers/json", all="true", filters={"network": [self.network]}):  # stopped ones count
+            self.delete(f"/networks/{self.network}")
+
+
+def _demultiplexed(stream: bytes) -> tuple[bytes, bytes]:
+    """Stdout and stderr of an attached stream: frames of a header (stream, three zeros, length) and content.
+
+    Source: Engine API, "Attach to a container", stream format."""
+    parts: dict[int, list[bytes]] = {1: [], 2: []}
+    position = 0
+    while position + 8 <= len(stream):
+        length = int.from_bytes(stream[position + 4 : position + 8], "big")
+        parts.setdefault(stream[position], []).append(stream[position + 8 : position + 8 + length])
+        position += 8 + length
+    return b"".join(parts[1]), b"".join(parts[2])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost reason of a nest of transport errors, in words."""
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
+        reason = getattr(error, "reason", None)
+        if isinstance(reason, BaseException):
+            inner = reason
+        if inner is None:
+            break
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
+
+
+def _failure(status: int, message: str) -> Failure:
+    message = message.strip()
+    if status == 404:
+        return NotFound(message)
+    if status in (401, 403):
+        return Denied(message)
+    if status == 409:
+        return Conflict(message)
+    if status == 400:
+        return Invalid(message)
+    if status == 503 or "context deadline exceeded" in message or "context canceled" in message:
+        return Transient(message)
+    return _refused(message)
+
+
+def _refused(message: str) -> Failure:
+    """What the engine could not do, with the way out where it is known."""
+    if "could not select device driver" in message or "nvidia-container-cli" in message:
+        return Quota(
+            "this engine has no GPU to give: " + message,
+            hint="install the NVIDIA driver and the NVIDIA Container Toolkit on the engine's machine, or ask for no accelerators",
+        )
+    if "no space left on device" in message:
+        return Quota(message, hint="make room on the engine's disk: docker system df shows what takes it")
+    if "pull access denied" in message or "unauthorized" in message:
+        return Denied(message, hint="is the image's name right? A private registry needs docker login first")
+    if "manifest unknown" in message or "not found" in message:
+        return NotFound(message)
+    return Failure(message)
+
+
+def report_pull(messages: Iterator[Mapping[str, Any]], reference: str) -> None:
+    """Say how far a pull is, now and then."""
+    layers: dict[str, tuple[int, int]] = {}
+    said = -1
+    for message in messages:
+        detail = message.get("progressDetail") or {}
+        if detail.get("total") and message.get("status") == "Downloading":
+            layers[message["id"]] = (detail["current"], detail["total"])
+            done = sum(c for c, _ in layers.values()) // 10_000_000
+            if done != said:
+                said = done
+                say(f"pulling {reference}: {done * 10} of at least {sum(t for _, t in layers.values()) // 1_000_000} MB")

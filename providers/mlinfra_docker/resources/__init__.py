@@ -1,0 +1,1 @@
+"""Native types of this provider, one type or family a file."""
