@@ -87,8 +87,8 @@ class Applied:
 
 
 def validate(o: Options, registry: Registry | None = None) -> Validated:
-    """Load, resolve and lower. SpecError or PlanError with every problem found."""
-    return validated(o, registry or Registry())
+    """Load, resolve and lower. SpecError or PlanError with every problem found. Asks nobody outside this machine."""
+    return validated(replace(o, offline=True), registry or Registry())
 
 
 def plan(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> Planned:

@@ -235,6 +235,8 @@ class _Walk:
             found = await adopt(resource, resource.existing, self.connections)
             self.existing[address] = replace(found, existing=True)
             self.values[address] = found.attributes
+            if prior is not None and (self.selected is None or address in self.selected):
+                self._let_go(prior, found, resource)
             return
         if self.selected is not None and address not in self.selected:
             if prior is not None:
@@ -278,6 +280,20 @@ class _Walk:
             if noted is not prior:
                 self.noted[address] = noted
         self.changes.append(change)
+
+    def _let_go(self, prior: ResourceState, found: ResourceState, resource: Resource) -> None:
+        """What was managed is only looked up from now on: it is forgotten, so that nothing deletes it later."""
+        if prior.id != found.id:
+            raise PlanError(
+                Diagnostic(
+                    code="plan.existing_is_managed",
+                    message=f"{prior.address} is to be looked up as {resource.existing}, but this stack made {prior.id} under that name",
+                    hint=f"give the look-up another name; or, to leave {prior.id} to itself: mlinfra state rm {prior.address}",
+                    address=prior.address,
+                    span=resource.span,
+                )
+            )
+        self.changes.append(_ending(prior, Action.FORGET, _LOOKED_UP))
 
     def _warn_of_unseen(self, resource: Resource) -> None:
         """Say what was taken as recorded because it is made with a secret that nobody keeps."""
@@ -337,15 +353,13 @@ class _Walk:
                 continue
             if not deposed and address in wanted:
                 continue
+            block = self.request.resources.get(address)
+            if destroy and not deposed and block is not None and block.existing is not None:
+                self.changes.append(_ending(r, Action.FORGET, _LOOKED_UP))
+                continue
             forgotten = not deposed and any(address == f or address.startswith((f + ".", f + "[")) for f in forget)
             reason = "" if destroy else LEFT_BEHIND if deposed else NOT_IN_SPEC
-            self.changes.append(
-                Change(
-                    action=Action.FORGET if forgotten else Action.DELETE,
-                    address=address, type=r.type, provider=r.provider, kind=r.kind, component=r.component,
-                    before=r.attributes, reason=reason, deposed=deposed,
-                )
-            )  # fmt: skip
+            self.changes.append(_ending(r, Action.FORGET if forgotten else Action.DELETE, reason))
 
     def output_changes(self) -> tuple[OutputChange, ...]:
         """Outputs whose value is not as recorded."""
@@ -362,6 +376,16 @@ class _Walk:
             gone = [n for n in before if n not in wanted]
             found.extend(OutputChange(name=n, before=before[n], after=None) for n in gone)
         return tuple(found)
+
+
+_LOOKED_UP = "the spec only looks it up (existing)"
+
+
+def _ending(r: ResourceState, action: Action, reason: str) -> Change:
+    return Change(
+        action=action, address=r.address, type=r.type, provider=r.provider, kind=r.kind, component=r.component,
+        before=r.attributes, reason=reason, deposed=r.deposed,
+    )  # fmt: skip
 
 
 def _holders(changes: Sequence[Change], state: State, connections: Connections) -> dict[str, list[str]]:

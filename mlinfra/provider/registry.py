@@ -40,7 +40,7 @@ class Registry:
                     Diagnostic(
                         code="provider.unknown",
                         message=f"there is no provider {name!r}",
-                        hint=f"installed: {', '.join(self.names()) or 'none'}",
+                        hint=self._instead(name),
                     )
                 )
             try:
@@ -55,6 +55,13 @@ class Registry:
                 ) from error
             self._loaded[name] = loaded() if isinstance(loaded, type) else loaded
         return self._loaded[name]
+
+    def _instead(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.names(), n=1)
+        meant = f"did you mean {near[0]!r}? " if near else ""
+        return f"{meant}installed: {', '.join(self.names()) or 'none'}"
 
     def has(self, name: str) -> bool:
         name = name.partition(".")[0]

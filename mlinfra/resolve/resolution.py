@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import SpecError
 from mlinfra.model.values import UNKNOWN, Map, Secret, Value, is_known
@@ -82,11 +84,17 @@ def head(spec: Spec, inputs: Inputs) -> Resolved:
 def _begin(spec: Spec, inputs: Inputs, outputs_of: OutputsOf | None) -> tuple[World, Scope, EnvironmentBlock | None]:
     """The root's scope, in the chosen environment, with the values that its variables are given."""
     chosen = environment.choose(spec, inputs)
-    world = World(spec, Problems(spec.files), outputs_of)
+    world = World(spec, Problems(spec.files), outputs_of, inputs.read_stack)
     world.environment = chosen.name if chosen else ""
     root = Scope(world, spec)
+    world.own_state = partial(_own_state, root, chosen)
     root.given = given_values(spec, chosen, inputs, root.names, world.problems)
     return world, root, chosen
+
+
+def _own_state(root: Scope, chosen: EnvironmentBlock | None) -> Map:
+    with root.world.computing(("state",), "the state block"):
+        return environment.state(root, chosen)
 
 
 def _holds_secret(value: Value) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from mlinfra.model.component import DEFAULT_LIFECYCLE, Lifecycle
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.policy import Budget, Policy
+from mlinfra.spec.git_source import GitSource
 from mlinfra.spec.positions import YamlMap
 
 
@@ -68,10 +69,11 @@ class ResourceBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleBlock:
-    """``source`` as written: ``./modules/rag`` (local), ``git::…`` (refused until the issue that brings it)."""
+    """``source`` as written: a local folder (``./modules/rag``), or ``git::…``, whose parts are ``git``."""
 
     name: str
     source: str
+    git: GitSource | None = None
     inputs: YamlMap | None = None
     for_each: Any = None
     has_for_each: bool = False

@@ -110,6 +110,16 @@ _STATE: Schema = {
         "encryption": {"type": "object", "description": "keep secrets readable, encrypted: {key: env:NAME} (docs/secrets.md)"},
     },
 }
+_STACK: Schema = {
+    "description": "where its state is: the keys of a state block; without store, where this one's state is",
+    "type": "object",
+    "properties": {
+        "store": _text("this one's store by default"),
+        "project": _text("this one's by default"),
+        "env": _text("this one's by default; default where that spec has no environments"),
+        "encryption": {"type": "object", "description": "the key of an encrypted state: {key: env:NAME}"},
+    },
+}
 _ENVIRONMENT = _closed(
     "what differs in this environment",
     {
@@ -121,9 +131,9 @@ _ENVIRONMENT = _closed(
     },
 )
 _MODULE = _closed(
-    "a local folder with a spec of its own",
+    "a folder with a spec of its own",
     {
-        "source": _text("the folder, like ./modules/rag"),
+        "source": _text("the folder, like ./modules/rag, or git::https://host/team/modules.git//rag?ref=v1.2.0"),
         "with": {"type": "object", "description": "values of the module's variables"},
         **_REPEATED,
     },
@@ -153,7 +163,7 @@ TOP_LEVEL: Schema = {
     "environments": _by_name("chosen with --env", _optional(_ENVIRONMENT), "^[a-z][a-z0-9_-]*$"),
     "providers": _PROVIDERS,
     "state": _STATE,
-    "modules": _by_name("local modules", _MODULE),
+    "modules": _by_name("local modules, or modules from git", _MODULE),
     "outputs": _by_name("what other people and programs need to know", _OUTPUT),
     "moved": _list(
         "renamed, not replaced", _closed("one entry", {"from": _text("old address"), "to": _text("new address")}, ("from", "to"))
@@ -194,7 +204,7 @@ TOP_LEVEL: Schema = {
             ]
         },
     ),
-    "stacks": _by_name("other stacks whose outputs are read as ${stacks.name.output}", {"type": "object"}),
+    "stacks": _by_name("other stacks whose outputs are read as ${stacks.name.output}", _STACK),
     "budget": {
         "description": "what a month of everything may cost, in US dollars; or one amount for each environment",
         "anyOf": [_AMOUNT, {"type": "object", "additionalProperties": _AMOUNT}],
