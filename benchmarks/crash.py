@@ -1,15 +1,15 @@
 """Random SIGKILLs of a real `apply` of 200 objects; after each, the next apply must put everything right by itself.
 
-    python benchmarks/crash.py [--trials 200] [--objects 200] [--state local,s3] [--seed 1] [--terraform 20]
+    python benchmarks/crash.py [--target local] [--trials 200] [--objects 200] [--state local,s3] [--seed 1] [--terraform 20]
 
-A trial: apply in a fresh folder, SIGKILL at a random moment between the opening of the state and the end, `apply` again,
-then look. Counted are objects in the world
-that nobody has recorded (orphans), objects that stand for one address twice (duplicates), and trials whose second apply failed
-or left something to do (failed re-runs). Then `destroy`, which must leave nothing. The target is `local`: buckets, and values that depend on
-them. State in S3 is kept by a moto server that this script starts (boto3 and moto[server]).
+A trial: apply in an empty world, SIGKILL at a random moment between the opening of the state and the end, `apply` again,
+then look. A kill that comes after the end is no trial: the next one is tried. Counted are `open` (creates that were sent or about to be, and
+not recorded, when the kill came: what could have been lost), and after the second apply: objects in the world that nobody has recorded
+(`orphans`), objects that stand for one address twice (`duplicates`), and trials whose second apply failed or left something to
+do (`failed`). Then `destroy`, which must leave nothing.
 
-Terraform stands beside it, where `terraform` is on the PATH, with its built-in `terraform_data` (no plugin needed): every object
-runs a command that makes a file, as a provider makes an object. Orphans are files that its state does not know.
+The targets are in crash_targets.py. State in S3 is kept by a moto server that this script starts (boto3 and moto[server]).
+Terraform stands beside it, where `terraform` is on the PATH: crash_terraform.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
 import random
 import shutil
@@ -31,24 +30,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 300
+import crash_terraform
+from crash_targets import KEYS, TARGETS, Target, moto
+
+PATIENCE = 900
+COLUMNS = ("trials", "open", "orphans", "duplicates", "failed")
 
 
 @dataclass
 class Tally:
-    """What the trials of one set-up came to. ``killed``: trials whose kill hit before the apply had ended."""
+    """What the trials of one set-up came to."""
 
     name: str
     trials: int = 0
-    killed: int = 0
+    open: int = 0
     orphans: int = 0
     duplicates: int = 0
     failed: int = 0
     complaints: list[str] = field(default_factory=list)
 
     def row(self) -> str:
-        figures = "".join(f"{n:>12}" for n in (self.trials, self.killed, self.orphans, self.duplicates, self.failed))
-        return f"{self.name:26}{figures}"
+        return f"{self.name:36}" + "".join(f"{getattr(self, column):>12}" for column in COLUMNS)
+
+    def complain(self, what: str) -> None:
+        self.failed += 1
+        self.complaints.append(what)
+        print(f"\n{self.name}: {what}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One target with its state in one store. ``prefix`` below which the state of a trial lies is the trial's folder."""
+
+    target: Target
+    objects: int
+    state: Mapping[str, Any]
+    env: Mapping[str, str]
+
+    def block(self, folder: Path) -> dict[str, Any]:
+        return {**self.state, "prefix": f"{folder.name}/"} if self.state["store"] != "local" else dict(self.state)
 
 
 def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -77,175 +97,170 @@ def kill_after(
     return False
 
 
-def spec(objects: int, state: Mapping[str, Any]) -> str:
-    """Two buckets to a value that names one of them: half of the objects are things, a third have dependents."""
-    lines = ["version: 1", "project: crash", f"state: {json.dumps(dict(state))}", "resources:"]
-    for number in range(objects):
-        if number % 3 == 2:
-            lines.append(f"  v{number}: {{kind: data, input: '${{b{number - 1}.uri}}'}}")
-        else:
-            lines.append(f"  b{number}: {{kind: bucket}}")
-    return "\n".join(lines) + "\n"
+APPLY = [sys.executable, "-m", "mlinfra", "apply", "--yes"]
+OPENED = ".mlinfra/.gitignore"
+"""What an apply writes just before it opens its state."""
 
 
-def mlinfra_trial(
-    tally: Tally, folder: Path, objects: int, state: Mapping[str, Any], seconds: float, env: Mapping[str, str]
-) -> None:
-    from mlinfra import upkeep, workflow
+def write_spec(setup: Setup, folder: Path) -> None:
+    head = f"version: 1\nproject: crash\nstate: {json.dumps(setup.block(folder))}\n"
+    (folder / "mlinfra.yaml").write_text(head + setup.target.spec(setup.objects, setup.env))
+
+
+def mlinfra_trial(tally: Tally, setup: Setup, folder: Path, seconds: float) -> bool:
+    """Whether the kill hit."""
+    from mlinfra import upkeep, workflow, workspace
     from mlinfra.workspace import Options
 
-    (folder / "mlinfra.yaml").write_text(spec(objects, state))
-    command = [sys.executable, "-m", "mlinfra", "apply", "--yes"]
+    write_spec(setup, folder)
+    if not kill_after(APPLY, folder, setup.env, seconds, begun=folder / OPENED):
+        return False
+    o = Options(directory=folder, environ={**os.environ, **setup.env})
+    when = f"killed after {seconds:.2f} s"
     tally.trials += 1
-    tally.killed += kill_after(command, folder, env, seconds, begun=folder / ".mlinfra/.gitignore")
-    again = run(command, folder, env)
-    o = Options(directory=folder, environ={**os.environ, **env})
+    left = workspace.location_now(o)
+    tally.open += len(left.read().intents)
+    left.close()
+    again = run(APPLY, folder, setup.env)
     quiet = workflow.plan(o).plan
     sick = [f.message for f in upkeep.doctor(o)[0] if not f.note]
     if again.returncode or not quiet.is_empty or quiet.drift or sick:
-        tally.failed += 1
-        tally.complaints.append(f"killed after {seconds:.2f} s: {again.stderr[-600:]} {quiet.counts()} {sick}")
-    recorded = [r.id for r in upkeep.read_state(o).resources.values() if r.type == "local.bucket"]
-    standing = buckets(folder)
-    wanted = sum(1 for n in range(objects) if n % 3 != 2)
-    tally.duplicates += max(0, len(standing) - wanted) + len(recorded) - len(set(recorded))
-    tally.orphans += len(set(standing) - {Path(i).name for i in recorded})
+        tally.complain(f"{when}: {again.stderr[-600:]} {quiet.counts()} {sick}")
+    everything = [setup.target.recorded(r.type, r.id) for r in upkeep.read_state(o).resources.values()]
+    recorded = [id for id in everything if id is not None]
+    standing = setup.target.standing(folder, setup.env)
+    tally.duplicates += max(0, len(standing) - setup.target.things(setup.objects)) + len(recorded) - len(set(recorded))
+    tally.orphans += len(set(standing) - set(recorded))
     emptied = Options(directory=folder, environ=o.environ, mode="destroy")
     failures = workflow.apply(emptied, workflow.plan(emptied)).failures
-    if failures or buckets(folder):
-        tally.failed += 1
-        tally.complaints.append(f"killed after {seconds:.2f} s: destroy left {buckets(folder)[:3]} {failures[:1]}")
+    remains = setup.target.standing(folder, setup.env)
+    if failures or remains:
+        tally.complain(f"{when}: destroy left {remains[:3]} {failures[:1]}")
+    return True
 
 
-def buckets(folder: Path) -> list[str]:
-    root = folder / ".mlinfra/local/crash-default/buckets"
-    return sorted(p.name for p in root.iterdir() if not p.name.startswith(".")) if root.is_dir() else []
+def mlinfra_calm(setup: Setup, folder: Path) -> None:
+    write_spec(setup, folder)
+    done = run(APPLY, folder, setup.env)
+    assert not done.returncode, done.stderr
 
 
-def terraform_trial(tally: Tally, folder: Path, objects: int, seconds: float, env: Mapping[str, str]) -> None:
-    (folder / "world").mkdir()
-    (folder / "main.tf").write_text(
-        f'resource "terraform_data" "o" {{\n  count = {objects}\n  provisioner "local-exec" {{\n'
-        '    command = "mktemp world/${count.index}-XXXXXXXX"\n  }\n}\n'
-    )
-    assert not run(["terraform", "init", "-input=false"], folder, env).returncode, "terraform init failed"
-    command = ["terraform", "apply", "-auto-approve", "-input=false", "-parallelism=10"]
+def terraform_start(setup: Setup, folder: Path) -> tuple[list[str], dict[str, str]]:
+    env = {**setup.env, **crash_terraform.environment()}
+    text = crash_terraform.configuration(setup.target.name, setup.objects, setup.block(folder), setup.env)
+    (folder / "main.tf").write_text(text)
+    made = run(["terraform", "init", "-input=false"], folder, env)
+    assert not made.returncode, f"terraform init failed: {made.stderr}"
+    return ["terraform", "apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=10"], env
+
+
+def terraform_trial(tally: Tally, setup: Setup, folder: Path, seconds: float) -> bool:
+    command, env = terraform_start(setup, folder)
+    if not kill_after(command, folder, env, seconds):
+        return False
     tally.trials += 1
-    tally.killed += kill_after(command, folder, env, seconds)
+
+    def known() -> list[str]:
+        return crash_terraform.known(setup.target.name, run(["terraform", "state", "pull"], folder, env).stdout)
+
+    tally.open += len(set(crash_terraform.standing(setup.target, folder, env)) - set(known()))
     again = run(command, folder, env)
     if again.returncode:
-        tally.failed += 1
-        tally.complaints.append(f"killed after {seconds:.2f} s: {again.stderr[-300:]}")
-    names = [p.name.partition("-")[0] for p in (folder / "world").iterdir()]
-    tally.duplicates += len(names) - len(set(names))
-    text = (folder / "terraform.tfstate").read_text() if (folder / "terraform.tfstate").exists() else ""
-    known = sum(len(r["instances"]) for r in json.loads(text)["resources"]) if text else 0
-    tally.orphans += max(0, len(names) - known)
+        tally.complain(f"killed after {seconds:.2f} s: {again.stderr.strip()[:300]}")
+    standing, recorded = crash_terraform.standing(setup.target, folder, env), known()
+    tally.duplicates += len(standing) - len(set(standing))
+    tally.orphans += max(len(set(standing) - set(recorded)), len(standing) - len(recorded))
+    return True
+
+
+def terraform_calm(setup: Setup, folder: Path) -> None:
+    command, env = terraform_start(setup, folder)
+    done = run(command, folder, env)
+    assert not done.returncode, done.stderr
 
 
 @contextlib.contextmanager
-def s3() -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
-    """State settings and the environment of a moto server with one bucket."""
+def state_in(where: str) -> Iterator[dict[str, Any]]:
+    """State settings; for S3 those of a moto server with one bucket."""
+    if where == "local":
+        yield {"store": "local"}
+        return
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-    os.environ.update(keys)
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="state")
-    try:
-        yield {"store": "s3", "bucket": "state", "endpoint_url": endpoint, "region": "us-east-1"}, keys
-    finally:
-        server.stop()
+    with moto() as endpoint:
+        os.environ.update(KEYS)
+        boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="state")
+        yield {"store": "s3", "bucket": "state", "endpoint_url": endpoint, "region": "us-east-1"}
 
 
-def trials(tally: Tally, count: int, chance: random.Random, duration: float, trial: Callable[[Path, float], None]) -> Tally:
-    for _ in range(count):
-        with tempfile.TemporaryDirectory(prefix="mlinfra-crash-") as name:
-            known = len(tally.complaints)
-            trial(Path(name), chance.uniform(0.0, duration))
-            for complaint in tally.complaints[known:]:
-                print(f"\n{tally.name}: {complaint}", file=sys.stderr)
+@contextlib.contextmanager
+def trial_folder(setup: Setup) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="mlinfra-crash-") as name:
+        setup.target.clean(Path(name), setup.env)
+        yield Path(name)
+
+
+def trials(
+    name: str, count: int, chance: random.Random, setup: Setup,
+    calm: Callable[[Setup, Path], None], trial: Callable[[Tally, Setup, Path, float], bool],
+) -> Tally:  # fmt: skip
+    """So many trials whose kill hit. The longest wait is what one undisturbed apply takes, from the moment it opens its state where
+    that can be seen. It follows the machine, which is not always as slow as it was: a kill that came too late lowers it, each that hit lifts
+    it a little, so that the end of an apply is met as often as its beginning."""
+    tally = Tally(name)
+    with trial_folder(setup) as folder:
+        began = time.time()
+        calm(setup, folder)
+        opened = folder / OPENED
+        longest = time.time() - (opened.stat().st_mtime if opened.exists() else began)
+    slowest = 3 * longest
+    while tally.trials < count:
+        with trial_folder(setup) as folder:
+            seconds = chance.uniform(0.0, longest)
+            hit = trial(tally, setup, folder, seconds)
+            longest = min(slowest, longest * (1.1 if hit else 0.75))
         print(f"\r{tally.row()}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return tally
 
 
-def duration_of(work: Callable[[Path], None]) -> float:
-    """Seconds that one undisturbed apply takes, from the moment it opens its state where that can be seen."""
-    with tempfile.TemporaryDirectory(prefix="mlinfra-crash-") as name:
-        began = time.time()
-        work(Path(name))
-        ended = time.time()
-        opened = Path(name) / ".mlinfra/.gitignore"
-        return ended - (opened.stat().st_mtime if opened.exists() else began)
-
-
-def of_mlinfra(where: str, count: int, objects: int, chance: random.Random) -> Tally:
-    tally = Tally(f"mlinfra, state {where}")
-    with s3() if where == "s3" else contextlib.nullcontext(({"store": "local"}, {})) as (state, env):
-
-        def prefixed(folder: Path) -> dict[str, Any]:
-            return {**state, "prefix": f"{folder.name}/"} if where == "s3" else dict(state)
-
-        def calm(folder: Path) -> None:
-            (folder / "mlinfra.yaml").write_text(spec(objects, prefixed(folder)))
-            done = run([sys.executable, "-m", "mlinfra", "apply", "--yes"], folder, env)
-            assert not done.returncode, done.stderr
-
-        duration = duration_of(calm)
-        return trials(tally, count, chance, duration, lambda f, s: mlinfra_trial(tally, f, objects, prefixed(f), s, env))
-
-
-def of_terraform(count: int, objects: int, chance: random.Random) -> Tally:
-    tally = Tally("terraform, state local")
-    env = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
-
-    def calm(folder: Path) -> None:
-        before = Tally("calm")
-        terraform_trial(before, folder, objects, PATIENCE, env)
-        assert not before.failed, before.complaints
-
-    duration = duration_of(calm) * 0.8  # less the start-up of init and of the second apply
-    return trials(tally, count, chance, duration, lambda f, s: terraform_trial(tally, f, objects, s, env))
+def shares(count: int, stores: list[str]) -> dict[str, int]:
+    return {where: count // len(stores) + (index < count % len(stores)) for index, where in enumerate(stores)}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", default="local", choices=list(TARGETS))
     parser.add_argument("--trials", type=int, default=200, help="trials of mlinfra altogether")
     parser.add_argument("--objects", type=int, default=200)
     parser.add_argument("--state", default="local,s3")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--terraform", type=int, default=20, help="trials of Terraform, where it is installed")
+    parser.add_argument("--terraform", type=int, default=20, help="trials of Terraform altogether, where it is installed")
     given = parser.parse_args()
-    stores = given.state.split(",")
-    found: list[Tally] = []
-    for index, where in enumerate(stores):
-        if where == "s3":
-            try:
-                import boto3  # noqa: F401
-                import moto  # noqa: F401
-            except ImportError as error:
-                print(f"state s3 skipped: {error}; pip install 'mlinfra-iac[aws]' 'moto[server]'")
-                continue
-        share = given.trials // len(stores) + (index < given.trials % len(stores))
-        found.append(of_mlinfra(where, share, given.objects, random.Random(given.seed + index)))
-    if given.terraform and shutil.which("terraform"):
-        found.append(of_terraform(given.terraform, given.objects, random.Random(given.seed)))
-    elif given.terraform:
+    target, stores = TARGETS[given.target], given.state.split(",")
+    ours: list[Tally] = []
+    theirs: list[Tally] = []
+    terraform = given.terraform if shutil.which("terraform") else 0
+    if given.terraform and not terraform:
         print("terraform skipped: it is not on the PATH")
+    for index, where in enumerate(stores):
+        with state_in(where) as state, target.world() as env:
+            setup = Setup(target, given.objects, state, {**env, **(KEYS if where == "s3" else {})})
+            os.environ.update(setup.env)  # what this process itself looks at is read by each SDK's own chain
+            if count := shares(given.trials, stores)[where]:
+                chance = random.Random(given.seed + index)
+                ours.append(trials(f"mlinfra, {target.name}, state {where}", count, chance, setup, mlinfra_calm, mlinfra_trial))
+            if count := shares(terraform, stores)[where]:
+                chance = random.Random(given.seed + index)
+                name = f"terraform, {target.name}, state {where}"
+                theirs.append(trials(name, count, chance, setup, terraform_calm, terraform_trial))
     print(f"\n{given.objects} objects, SIGKILL at a random moment of the apply, seed {given.seed}, {os.cpu_count()} cores\n")
-    print(f"{'':26}" + "".join(f"{title:>12}" for title in ("trials", "killed", "orphans", "duplicates", "failed")))
-    for tally in found:
+    print(f"{'':36}" + "".join(f"{title:>12}" for title in COLUMNS))
+    for tally in [*ours, *theirs]:
         print(tally.row())
-    for tally in found:
-        for complaint in tally.complaints[:5]:
+    for tally in [*ours, *theirs]:
+        for complaint in tally.complaints[:3]:
             print(f"\n{tally.name}: {complaint}")
-    ours = [t for t in found if t.name.startswith("mlinfra")]
     return int(any(t.orphans or t.duplicates or t.failed for t in ours))
 
 

@@ -19,7 +19,7 @@ from mlinfra.model.plan import Plan
 from mlinfra.model.redaction import redact
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import Map, SecretDigest, Value, reveal, within
+from mlinfra.model.values import Map, SecretDigest, Value, holds, reveal
 from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import examine
@@ -44,6 +44,7 @@ from mlinfra.workspace import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from mlinfra.plan.file import PlanFile
     from mlinfra.state.doctor import Finding
     from mlinfra.state.encryption.rotation import Rotated
 
@@ -75,25 +76,36 @@ def save_plan(o: Options, planned: Planned, file: Path) -> None:
     write_plan(file, content, location(o, planned.resolved).sealer(create=True))
 
 
-def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Planned:
-    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now. PlanError when those are
-    not what it was made with."""
+def shown_plan(file: Path) -> Planned:
+    """A saved plan for somebody who only looks at it: its secrets stay digests, and neither spec nor state is needed."""
     from mlinfra.plan.file import read_plan
 
-    content = read_plan(file)
-    made = content.plan
-    planned = Planned(
-        plan=made,
+    return _planned(read_plan(file))
+
+
+def _planned(content: PlanFile) -> Planned:
+    return Planned(
+        plan=content.plan,
         state=State(),
         digests=from_rows(content.digests),
         files=content.files,
         variables=content.variables,
         secrets=content.secrets,
+        saved=content.digest,
     )
+
+
+def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Planned:
+    """A saved plan, ready to be applied: its secrets are taken from the spec and the variables given now. PlanError when those are
+    not what it was made with."""
+    from mlinfra.plan.file import read_plan
+
+    planned = _planned(read_plan(file))
+    made = planned.plan
     if o.variables:
         _refuse_other_variables(o, planned)
     trees = [(r.attributes, r.lifecycle.replace_when) for r in made.resources.values()]
-    if any(isinstance(leaf, SecretDigest) for leaf in within((tuple(trees), made.outputs))):
+    if holds((tuple(trees), made.outputs), SecretDigest):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
     return planned
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mlinfra.lower.stack import Stack
+from mlinfra.model.change import Action
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError, PlanStale, SpecError
 from mlinfra.model.events import ApplyFinished, Notice, Sink, discard
@@ -23,16 +24,20 @@ from mlinfra.model.plan import Plan
 from mlinfra.model.resource import Resource
 from mlinfra.model.state import State
 from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, SecretRef, secret_refs
+from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import span_at
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import Resolved, resolve
+from mlinfra.state import progress
 from mlinfra.state.secret_sources import is_local
-from mlinfra.state.session import Location
+from mlinfra.state.session import Location, Session
 from mlinfra.workspace import (
     Digests,
+    Mode,
     Options,
     Validated,
     connections,
+    examined,
     fetch_secrets,
     location,
     named_as_made,
@@ -56,7 +61,7 @@ class Planned:
     """A plan and what it was made from. ``stack`` and ``resolved`` are None when it was loaded from a file.
 
     ``files``, ``variables`` and ``digests`` are what history keeps: enough to make the same plan again. ``secrets`` are those
-    of ``secret("…")`` that it was made with; digests when it was loaded from a file."""
+    of ``secret("…")`` that it was made with; digests when it was loaded from a file, whose digest is ``saved``."""
 
     plan: Plan
     state: State
@@ -67,6 +72,7 @@ class Planned:
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
     secrets: Mapping[SecretRef, Secret | SecretDigest] = field(default_factory=dict)
+    saved: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +87,8 @@ class Applied:
 
 
 def validate(o: Options, registry: Registry | None = None) -> Validated:
-    """Load, resolve and lower. SpecError or PlanError with every problem found."""
-    return validated(o, registry or Registry())
+    """Load, resolve and lower. SpecError or PlanError with every problem found. Asks nobody outside this machine."""
+    return validated(replace(o, offline=True), registry or Registry())
 
 
 def plan(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> Planned:
@@ -99,6 +105,15 @@ def apply(
     from mlinfra.apply.stop import Stop as NewStop
 
     return run_async(_apply(o, planned, registry or Registry(), sink, stop or NewStop()))
+
+
+def bearing(planned: Planned, o: Options) -> Planned:
+    """The plan with the overrides that are given now, for policies that it was refused by."""
+    from mlinfra.plan.policies import overridden
+
+    if not o.overrides:
+        return planned
+    return replace(planned, plan=replace(planned.plan, verdicts=overridden(planned.plan.verdicts, o.overrides)))
 
 
 def refresh(o: Options, sink: Sink = discard, *, registry: Registry | None = None) -> Applied:
@@ -138,6 +153,7 @@ async def plan_from(
 ) -> Planned:
     """The plan for a spec that holds together. ``operation`` is what history will call it; ``imports`` adds to the spec's."""
     from mlinfra.plan.planner import make_plan
+    from mlinfra.plan.policies import Rules, judge
     from mlinfra.state.recovery import Recovery, recover
 
     where = location(o, valid.resolved)
@@ -160,6 +176,9 @@ async def plan_from(
         request = _request(o, valid, imports or {}, recovery)
         request = replace(request, secrets=secrets, warnings=(*request.warnings, *warnings))
         made = await make_plan(request, ledger.freeze(), connected, sealer, sink)
+        tags = {name: c.tags for name, c in valid.stack.components.items() if c.tags}
+        rules = Rules(policies=valid.resolved.policies, budget=valid.resolved.budget, overrides=o.overrides, tags=tags)
+        made = replace(made, plan=replace(made.plan, verdicts=judge(made.plan, rules)))
     finally:
         await connected.close()
     return Planned(
@@ -255,9 +274,12 @@ def _request(o: Options, valid: Validated, imports: Mapping[str, str], recovery:
 
 async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, stop: Stop) -> Applied:
     from mlinfra.apply.executor import execute
+    from mlinfra.plan.policies import refuse
     from mlinfra.plan.stale import check_fresh, concerned
     from mlinfra.state.recovery import recover, refuse_blocked
 
+    planned = bearing(planned, o)
+    refuse(planned.plan)
     resolved = _resolved_again(o, planned)
     where = location(o, resolved)
     if planned.plan.is_empty and not planned.plan.has_notes and not where.read().intents:
@@ -271,16 +293,50 @@ async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, s
                 recovery = await recover(held.ledger, connected, held.sealer, discard)
                 await held.append(*recovery.entries)
                 refuse_blocked(recovery, frozenset(concerned(planned.plan)))
-            check_fresh(planned.plan, held.ledger)
             _check_secrets(planned, secrets, held.sealer)
+            if planned.saved and await asyncio.to_thread(progress.begun, where) == planned.saved:
+                sink(Notice(message="this plan was begun before and not finished: going on with what is left of it"))
+                planned = await _what_is_left(o, planned, held, connected, registry, sink)
+            else:
+                check_fresh(planned.plan, held.ledger)
+            if planned.saved:
+                await asyncio.to_thread(progress.begin, where, planned.saved)
             outcome = await execute(planned.plan, held, connected, sink, stop, secrets, locate=partial(_place, planned.stack))
         finally:
             await connected.close()
         state = held.ledger.freeze()
+        if planned.saved and not outcome.failures and not outcome.interrupted:
+            await asyncio.to_thread(progress.finish, where)
         await asyncio.to_thread(_remember, where, planned, state, outcome.summary, f"{held.lease.owner}@{held.lease.host}")
     return Applied(
         state=state, outputs=outcome.outputs, failures=outcome.failures, summary=outcome.summary, interrupted=outcome.interrupted
     )
+
+
+async def _what_is_left(
+    o: Options, planned: Planned, held: Session, connected: Connections, registry: Registry, sink: Sink
+) -> Planned:
+    """The rest of a saved plan that an earlier run began, planned anew from what the plan itself was made of."""
+    from mlinfra.plan.planner import make_plan
+    from mlinfra.plan.remaining import remaining
+    from mlinfra.plan.stale import overtaken
+    from mlinfra.state.recovery import Recovery
+
+    made = planned.plan
+    mode: Mode = "destroy" if made.mode == "destroy" else "refresh_only" if made.mode == "refresh_only" else "normal"
+    o = replace(o, environment=made.environment, variables={**planned.variables, **o.variables}, mode=mode, allow_data_loss=True)
+    with spec_from_texts(planned.files) as spec:
+        valid = examined(o, spec, registry, recorded=planned.digests)
+    ledger = held.ledger.freeze()
+    valid = named_as_made(valid, ledger, registry)
+    secrets = await _secrets_to_apply(o, planned)
+    approved = dict.fromkeys(c.address for c in made.changes if c.action is not Action.NOOP)
+    targets = tuple(a for a in approved if a in valid.stack.resources or any(a == known for known, _ in ledger.resources))
+    if not targets:
+        return replace(planned, plan=replace(made, changes=(), steps=(), records=(), gone=()), stack=valid.stack)
+    request = replace(_request(o, valid, {}, Recovery()), secrets=secrets, spec_digest=made.spec_digest, targets=targets)
+    fresh = await make_plan(request, ledger, connected, held.sealer, sink)
+    return replace(planned, plan=remaining(made, fresh.plan, overtaken(made, held.ledger)), state=fresh.state, stack=valid.stack)
 
 
 def _place(stack: Stack | None, resource: Resource, path: Path) -> Span | None:
@@ -307,6 +363,7 @@ def _remember(where: Location, planned: Planned, state: State, summary: ApplyFin
         files={} if destroyed else planned.files,
         variables=planned.variables,
         digests=to_rows(planned.digests),
+        overrides=tuple(dict.fromkeys((v.policy, v.reason) for v in planned.plan.verdicts if v.reason)),
     )
     append_history(where, entry)
 

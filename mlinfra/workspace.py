@@ -21,7 +21,7 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, PlanError, SpecError, StateError
 from mlinfra.model.events import Notice, Sink
 from mlinfra.model.state import State
-from mlinfra.model.values import Map, Secret, SecretRef, is_known, leaves, secret_refs
+from mlinfra.model.values import UNKNOWN, Map, Secret, SecretRef, is_known, leaves, secret_refs, within
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import FileDigest, ProviderContext, span_at
 from mlinfra.provider.registry import Registry
@@ -31,23 +31,20 @@ from mlinfra.resolve.files import excluded_paths, read_digests
 from mlinfra.spec.document import Spec
 from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.loader import load, read
+from mlinfra.spec.own_folder import HOME, make_own_folder
 from mlinfra.spec.positions import MergedMap, Spans
 from mlinfra.state import secret_sources
 from mlinfra.state.cloud_access import CloudRefused
 from mlinfra.state.encryption.settings import read_settings
-from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.history import DigestRow
-from mlinfra.state.lock import LEASE
-from mlinfra.state.session import KEEP, Location, Session, open_session
-from mlinfra.state.stores.opening import open_store, settings_of
+from mlinfra.state.places import place, read_outputs
+from mlinfra.state.session import Location, Session, open_session
+from mlinfra.state.stores.opening import settings_of
 from mlinfra.state.stores.settings import BY_STORE
 
 T = TypeVar("T")
 Mode = Literal["normal", "destroy", "refresh_only"]
 Digests = Mapping[tuple[str, str], FileDigest]
-
-HOME = ".mlinfra"
-"""The folder beside the spec that holds local state and local data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +52,9 @@ class Options:
     """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment.
 
     ``lock_timeout`` in seconds; None: until it is known whether the lock's holder lives. ``waits``: the plan will be applied at
-    once, so that it is worth waiting to see whether a holder that left something open lives."""
+    once, so that it is worth waiting to see whether a holder that left something open lives. ``overrides``: policy → why its refusal
+    is borne this time. ``state_base``: the folder that a local state is relative to, where it is not the spec's. ``offline``: nobody is
+    asked for the outputs of other stacks, and what uses them is not looked at."""
 
     directory: Path
     environment: str = ""
@@ -71,6 +70,9 @@ class Options:
     lock_timeout: float | None = None
     waits: bool = False
     allow_data_loss: bool = False
+    offline: bool = False
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    state_base: Path | None = None
 
     @property
     def base(self) -> Path:
@@ -80,7 +82,16 @@ class Options:
 
     @property
     def inputs(self) -> Inputs:
-        return Inputs(environment=self.environment, variables=self.variables, var_files=self.var_files, environ=self.environ)
+        return Inputs(
+            environment=self.environment,
+            variables=self.variables,
+            var_files=self.var_files,
+            environ=self.environ,
+            read_stack=None if self.offline else self._read_stack,
+        )
+
+    def _read_stack(self, name: str, state: Map, project: str, environment: str) -> Map:
+        return read_outputs(place(state, project, environment, self.base, self.environ or None), name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +115,7 @@ def examined(
 ) -> Validated:
     """Resolve and lower ``spec``; ``problems`` are what loading found. A later stage passes over what an earlier one found broken."""
     found = list(problems)
-    resolved, more = examine(spec, o.inputs, outputs_of=lambda kind: _outputs_of(registry, kind))
+    resolved, more = _resolved(o, spec, registry)
     found += more
     stack = Stack()
     digests: Digests = {}
@@ -125,6 +136,19 @@ def examined(
     return Validated(resolved=resolved, stack=stack, digests=digests, warnings=resolved.warnings)
 
 
+def _resolved(o: Options, spec: Spec, registry: Registry) -> tuple[Resolved, tuple[Diagnostic, ...]]:
+    def outputs_of(kind: str) -> dict[str, str] | None:
+        return _outputs_of(registry, kind)
+
+    resolved, problems = examine(spec, o.inputs, outputs_of=outputs_of)
+    if o.mode == "destroy" and any(p.code == "stack.no_state" for p in problems):
+        # what was built on a stack that is gone can still be taken away, as long as its providers can be reached
+        without, rest = examine(spec, replace(o, offline=True).inputs, outputs_of=outputs_of)
+        if not any(leaf is UNKNOWN for settings in (without.state, *without.providers.values()) for leaf in within(settings)):
+            return without, rest
+    return resolved, problems
+
+
 def named_as_made(valid: Validated, recorded: State, registry: Registry) -> Validated:
     """``valid`` with the physical names that its components were made with, where they have moved since."""
     from mlinfra.plan.moves import move
@@ -143,17 +167,7 @@ def location(o: Options, resolved: Resolved) -> Location:
     problems = _state_problems(resolved)
     if problems:
         raise SpecError(problems)
-    store = open_store(resolved.state, o.base, o.environ or None)
-    settings = settings_of(resolved.state)
-    encryption = read_settings(resolved.state.get("encryption"), o.base)
-    prefix = f"{resolved.project}/{resolved.environment or 'default'}/"
-    return Location(
-        EncryptedStore(store, prefix, encryption),
-        prefix,
-        lease=settings.lease or LEASE,
-        keep=settings.history or KEEP,
-        encryption=encryption,
-    )
+    return place(resolved.state, resolved.project, resolved.environment, o.state_base or o.base, o.environ or None)
 
 
 def location_now(o: Options) -> Location:
@@ -273,11 +287,8 @@ def from_rows(rows: Sequence[DigestRow]) -> dict[tuple[str, str], FileDigest]:
 
 def keep_out_of_git(o: Options) -> None:
     """Local state and data are nobody's source code."""
-    ignore = o.base / HOME / ".gitignore"
-    if not ignore.exists():
-        with suppress(OSError):
-            ignore.parent.mkdir(exist_ok=True)
-            ignore.write_text("*\n")
+    with suppress(OSError):
+        make_own_folder(o.base)
 
 
 def _outputs_of(registry: Registry, kind: str) -> dict[str, str] | None:

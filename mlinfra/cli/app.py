@@ -35,6 +35,8 @@ COMMANDS = {
     "graph": "Show what depends on what",
     "cost": "Show what the stack costs a month, now and after apply",
     "explain": "Explain a kind's fields, or what a resource becomes",
+    "diff": "Show what a change of the spec means, between two git revisions",
+    "ci": "Write the pipeline files of GitHub, GitLab or Jenkins",
     "state": "Look at the recorded state and mend it",
     "import": "Take over a thing that exists",
     "history": "List the past applies",

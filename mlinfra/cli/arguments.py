@@ -12,14 +12,15 @@ _RENAMED = {"auto-approve": "yes", "chdir": "-C"}
 _IGNORED = frozenset({"input", "compact-warnings"})
 _TAKES_VALUE = frozenset(
     {
-        "-C", "--env", "--var", "--var-file", "--target", "--exclude", "--out", "--replace", "--json-into", "--parallelism",
+        "-C", "--env", "--var", "--var-file", "--target", "--exclude", "--out", "--replace", "--json-into", "--markdown", "--html",
+        "--override-policy", "--cloud", "--branch", "--parallelism",
         "--lock-timeout", "--format", "--write",
     }
 )  # fmt: skip
 _FLAGS = frozenset(
     {
         "--yes", "--json", "--no-color", "--debug", "--destroy", "--refresh-only", "--no-refresh", "--detailed-exitcode",
-        "--allow-data-loss", "--check", "--diff", "--raw", "--follow", "--force", "--repair",
+        "--allow-data-loss", "--check", "--diff", "--raw", "--follow", "--force", "--repair", "--print",
         "--help",
     }
 )  # fmt: skip

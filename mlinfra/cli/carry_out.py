@@ -14,7 +14,7 @@ from mlinfra.cli.render_progress import progress
 from mlinfra.cli.render_state import outputs_text
 from mlinfra.cli.session import Session
 from mlinfra.cli.terminal import PLAIN
-from mlinfra.model.errors import PlanStale
+from mlinfra.model.errors import PlanStale, PolicyRefused
 from mlinfra.model.events import Event, Notice, Sink
 
 if TYPE_CHECKING:
@@ -22,10 +22,28 @@ if TYPE_CHECKING:
     from mlinfra.workspace import Options
 
 
+def begin(session: Session) -> None:
+    """The first line of a stream of events."""
+    if session.json:
+        JsonStream(session.terminal.text).version()
+
+
 def make_plan(session: Session, make: Callable[[Sink], Planned]) -> Planned:
     """Call ``make`` with a sink that shows the refresh; nothing of that stays on a terminal."""
     if session.json:
-        return make(JsonStream(session.terminal.text).event)
+        stream = JsonStream(session.terminal.text)
+        begun: list[Event] = []
+
+        def tell(event: Event) -> None:  # a spec that cannot be used is answered with one error and no stream
+            if not begun:
+                stream.version()
+            begun.append(event)
+            stream.event(event)
+
+        planned = make(tell)
+        if not begun:
+            stream.version()
+        return planned
     if session.terminal.interactive:
         with progress(session.terminal) as sink:
             return make(sink)
@@ -81,6 +99,10 @@ def _notice(session: Session, message: str) -> None:
 def carry_out(session: Session, options: Options, planned: Planned, *, yes: bool, verb: str = "apply") -> int:
     """Show, ask, apply, report; the exit code. PlanStale when the state has moved since."""
     show_plan(session, planned)
+    if planned.plan.refused:
+        if not session.json:
+            session.terminal.note("\nRefused by policy: nothing was changed.")
+        return PolicyRefused.exit_code
     question = {
         "destroy": "Do you really want to destroy all of this? There is no undo.",
         "refresh": "Do you want to record this as the new state?",

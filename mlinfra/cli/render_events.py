@@ -6,10 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from mlinfra import __version__
+from mlinfra.cli.formats.terraform_names import TERRAFORM_VERSION, Names, stream_resource
 from mlinfra.cli.render_cost import total_json
-from mlinfra.cli.render_json import change_json, diagnostic_json, drift_json, dumps, outputs_json
+from mlinfra.cli.render_json import change_json, diagnostic_json, drift_json, dumps, outputs_json, verdict_json
 from mlinfra.cli.terminal import harmless
-from mlinfra.model.change import Action
+from mlinfra.model import change as reasons
+from mlinfra.model.change import Action, Change
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.events import (
     ApplyFinished,
@@ -36,6 +39,11 @@ _WORDS = {
     "forget": ("Forgetting", "Removal from the state"),
     "run": ("Running", "Run"),
 }
+
+UI_VERSION = "1.2"
+"""Of Terraform's machine-readable user interface, to whose events the stream keeps."""
+_STREAM_ACTIONS = {Action.NOOP: "noop", Action.FORGET: "remove", Action.IMPORT: "import"}
+_STREAM_REASONS = {reasons.BY_REQUEST: "requested", reasons.HALF_MADE: "tainted", reasons.TRIGGERED: "replace_triggered_by"}
 
 
 def doing(operation: str) -> str:
@@ -109,10 +117,18 @@ def event_text(event: Event, operation: str = "") -> str | None:
 
 
 class JsonStream:
-    """Terraform's kind of event stream: one JSON object a line, with ``@level``, ``@message``, ``@timestamp`` and ``type``."""
+    """Terraform's event stream: one JSON object a line, with ``@level``, ``@message``, ``@timestamp`` and ``type``. Types of our own
+    (``refresh_progress``, ``apply_retry``, ``apply_blocked``, ``policy``) stand beside Terraform's; what its events have no
+    place for stands under ``mlinfra``."""
 
-    def __init__(self, write: Callable[[str], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._write, self._now = write, now
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        names: Names | None = None,
+    ) -> None:
+        self._write, self._now, self._names = write, now, names or Names()
+        self._running: dict[int, tuple[StepStarted, datetime]] = {}
 
     def emit(self, type: str, message: str, *, level: str = "info", **payload: Any) -> None:
         """Write one event."""
@@ -125,42 +141,80 @@ class JsonStream:
         }
         self._write(dumps({**head, **payload}, indent=None) + "\n")
 
+    def version(self) -> None:
+        """The first line of a stream: which Terraform's format it keeps to."""
+        self.emit("version", f"mlinfra {__version__}", mlinfra=__version__, terraform=TERRAFORM_VERSION, ui=UI_VERSION)
+
     def event(self, event: Event) -> None:
         """A sink for the engine's events."""
         message = event_text(event) or ""
         if isinstance(event, Notice):
             self.emit("log", message)
         elif isinstance(event, RefreshStarted):
-            self.emit("refresh_start", message or "Nothing to refresh", total=event.total)
+            self.emit("refresh_progress", message or "Nothing to refresh", done=0, total=event.total)
         elif isinstance(event, RefreshProgress):
             self.emit("refresh_progress", f"{event.done}/{event.total} refreshed", done=event.done, total=event.total)
         elif isinstance(event, StepStarted):
-            self.emit("apply_start", message, hook={**_hook(event), "runs": event.runs})
+            self._running[event.step] = event, self._now()
+            self.emit("apply_start", message, hook={**self._hook(event), "runs": event.runs})
         elif isinstance(event, StepProgress):
-            self.emit("apply_progress", message, hook={"resource": {"addr": event.address}, "message": event.message})
+            self.emit("apply_progress", message, hook={**self._since(event), "message": event.message})
         elif isinstance(event, StepRetry):
-            hook = {"resource": {"addr": event.address}, "attempt": event.attempt, "wait_seconds": event.wait}
+            hook = {**self._since(event), "attempt": event.attempt, "wait_seconds": event.wait}
             self.emit("apply_retry", message, level="warn", hook={**hook, "reason": event.reason})
         elif isinstance(event, StepFinished):
-            hook = {**_hook(event), "id_key": "id", "id_value": event.id, "elapsed_seconds": event.elapsed}
+            self._running.pop(event.step, None)
+            hook = {**self._hook(event), "id_key": "id", "id_value": event.id, "elapsed_seconds": event.elapsed}
             self.emit("apply_complete", message, hook={**hook, "unchanged": event.unchanged})
         elif isinstance(event, StepFailed):
-            self.emit("apply_errored", message, level="error", hook={**_hook(event), "elapsed_seconds": event.elapsed})
+            self._running.pop(event.step, None)
+            self.emit("apply_errored", message, level="error", hook={**self._hook(event), "elapsed_seconds": event.elapsed})
         elif isinstance(event, StepBlocked):
             hook = {"resource": {"addr": event.address}, "action": event.operation, "cause": event.cause}
             self.emit("apply_blocked", message, level="warn", hook=hook)
 
+    def _hook(self, event: StepStarted | StepFinished | StepFailed) -> dict[str, Any]:
+        return {"resource": stream_resource(self._names, event.address, event.type), "action": event.operation}
+
+    def _since(self, event: StepProgress | StepRetry) -> dict[str, Any]:
+        """The hook of a step under way; what is known of it when nobody saw it start."""
+        if event.step not in self._running:
+            return {"resource": {"addr": event.address}}
+        started, at = self._running[event.step]
+        return {**self._hook(started), "elapsed_seconds": round((self._now() - at).total_seconds(), 1)}
+
     def plan(self, plan: Plan, closing: str) -> None:
-        """What a plan holds: drift, changes, warnings, the summary."""
+        """What a plan holds: drift, changes, policies, warnings, the summary."""
         for drift in plan.drift:
-            self.emit("resource_drift", f"{drift.address}: Changed outside of mlinfra", change=drift_json(drift))
+            resource = stream_resource(self._names, drift.address, drift.type)
+            seen = {"resource": resource, "action": "delete" if drift.gone else "update", "mlinfra": drift_json(drift)}
+            self.emit("resource_drift", f"{drift.address}: Changed outside of mlinfra", change=seen)
         for change in plan.changes:
             if change.action is not Action.NOOP or change.moved_from:
-                self.emit("planned_change", f"{change.address}: Plan to {change.action.value}", change=change_json(change))
+                self.emit("planned_change", f"{change.address}: Plan to {change.action.value}", change=self._planned(change))
+        for verdict in plan.verdicts:
+            level = "error" if verdict.refuses else "warn"
+            about = f"{verdict.address}: " if verdict.address else ""
+            self.emit("policy", f"{about}{verdict.message} ({verdict.policy})", level=level, policy=verdict_json(verdict))
         self.diagnostics(plan.warnings)
         counts = plan.counts()
         changes = {"add": counts["add"], "change": counts["change"], "import": counts["import"], "remove": counts["destroy"]}
         self.emit("change_summary", closing, changes={**changes, "operation": "plan"}, cost=total_json(plan.cost()))
+
+    def _planned(self, change: Change) -> dict[str, Any]:
+        data: dict[str, Any] = {"resource": stream_resource(self._names, change.address, change.type)}
+        if change.moved_from:
+            data["previous_resource"] = stream_resource(self._names, change.moved_from, change.type)
+        data["action"] = _STREAM_ACTIONS.get(change.action, change.action.value)
+        if change.action is Action.NOOP and change.moved_from:
+            data["action"] = "move"
+        if change.action is Action.REPLACE:
+            data["reason"] = _STREAM_REASONS.get(change.reason, "cannot_update")
+        elif change.reason == reasons.NOT_IN_SPEC:
+            data["reason"] = "delete_because_no_resource_config"
+        if change.import_id:
+            data["importing"] = {"id": change.import_id}
+        return {**data, "mlinfra": change_json(change)}
 
     def finished(self, summary: ApplyFinished, message: str, *, operation: str = "apply") -> None:
         """The summary of an apply."""
@@ -178,7 +232,3 @@ class JsonStream:
         for d in diagnostics:
             level = "error" if d.severity is Severity.ERROR else "warn"
             self.emit("diagnostic", f"{d.severity.value.capitalize()}: {d.message}", level=level, diagnostic=diagnostic_json(d))
-
-
-def _hook(event: StepStarted | StepFinished | StepFailed) -> dict[str, Any]:
-    return {"resource": {"addr": event.address, "resource_type": event.type}, "action": event.operation}

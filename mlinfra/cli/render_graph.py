@@ -32,11 +32,11 @@ def mermaid(graph: Graph) -> str:
     placed: set[str] = set()
     for index, (component, members) in enumerate(_components(graph).items()):
         if len(members) > 1:
-            lines.append(f'  subgraph s{index}["{_mermaid_text(component)}"]')
-            lines += [f'    {names[a]}["{_mermaid_text(a)}"]' for a in members]
+            lines.append(f'  subgraph s{index}["{mermaid_text(component)}"]')
+            lines += [f'    {names[a]}["{mermaid_text(a)}"]' for a in members]
             lines.append("  end")
             placed.update(members)
-    lines += [f'  {names[a]}["{_mermaid_text(a)}"]' for a in nodes if a not in placed]
+    lines += [f'  {names[a]}["{mermaid_text(a)}"]' for a in nodes if a not in placed]
     lines += [f"  {names[a]} --> {names[b]}" for a, needs in graph.items() for b in needs]
     return "\n".join(lines)
 
@@ -53,7 +53,8 @@ def _dot_text(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _mermaid_text(text: str) -> str:
+def mermaid_text(text: str) -> str:
+    """Text inside a quoted label."""
     # Mermaid knows HTML's entities with a # in place of the &.
     out = text.replace("#", "#35;")
     for char, entity in (('"', "quot"), ("<", "lt"), (">", "gt")):

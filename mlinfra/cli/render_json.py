@@ -7,12 +7,11 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from mlinfra.cli.render_cost import cost_json, total_json
+from mlinfra.cli.render_cost import cost_json
 from mlinfra.cli.render_values import masked
 from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift
 from mlinfra.model.diagnostic import Diagnostic, Span
-from mlinfra.model.own_files import PLAN_MARK
-from mlinfra.model.plan import OutputChange, Plan
+from mlinfra.model.policy import Verdict
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import DEFERRED, Map, Path, Secret, SecretDigest, Value, leaves, path_text
@@ -44,33 +43,6 @@ def value_json(value: Value) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if value is None or isinstance(value, (str, int, float)) else str(value)
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """The whole plan, for policies and other tools."""
-    counts = plan.counts()
-    return {
-        "document": PLAN_MARK,
-        "format_version": FORMAT_VERSION,
-        "project": plan.project,
-        "environment": plan.environment,
-        "mode": plan.mode,
-        "lineage": plan.lineage,
-        "serial": plan.serial,
-        "spec_digest": plan.spec_digest,
-        "has_changes": not plan.is_empty,
-        "cost": total_json(plan.cost()),
-        "summary": {name: counts[name] for name in ("add", "change", "destroy", "import", "forget", "run")},
-        "resource_changes": [change_json(c) for c in plan.changes],
-        "resource_drift": [drift_json(d) for d in plan.drift],
-        "output_changes": {c.name: output_change_json(c) for c in plan.output_changes},
-        "moves": [{"from": source, "to": to} for source, to in plan.moves],
-        "steps": [
-            {"operation": s.operation.value, "address": plan.changes[s.change].address, "needs": list(s.needs)}
-            for s in plan.steps
-        ],
-        "warnings": [diagnostic_json(d) for d in plan.warnings],
-    }
 
 
 def change_json(change: Change) -> dict[str, Any]:
@@ -144,8 +116,16 @@ def drift_json(drift: Drift) -> dict[str, Any]:
     }
 
 
-def output_change_json(change: OutputChange) -> dict[str, Any]:
-    return _before_after(change.before, change.after, change.sensitive)
+def verdict_json(v: Verdict) -> dict[str, Any]:
+    """One policy that is broken: by which change (none: by the plan as a whole), and why that is borne."""
+    data: dict[str, Any] = {"policy": v.policy, "effect": v.effect.value, "message": v.message, "refuses": v.refuses}
+    if v.address:
+        data["address"] = v.address
+    if v.reason:
+        data["overridden"] = v.reason
+    if v.span:
+        data["range"] = _range(v.span)
+    return data
 
 
 def state_json(state: State) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from mlinfra.cli.render_values import (
 from mlinfra.cli.terminal import PLAIN, Style, harmless
 from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift, Risk, RiskLevel
 from mlinfra.model.plan import OutputChange, Plan
+from mlinfra.model.policy import as_diagnostic
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import EMPTY, UNKNOWN, Map, Secret, SecretDigest, Value, path_text
 
@@ -78,6 +79,8 @@ def plan_text(
         parts.extend("\n".join(group) for group in _groups(shown, view))
     if plan.output_changes:
         parts.append(_outputs_section(plan.output_changes, view))
+    if plan.verdicts:
+        parts.append(diagnostics_text([as_diagnostic(v) for v in plan.verdicts], view.sources, style=style, width=width))
     if plan.warnings:
         parts.append(diagnostics_text(plan.warnings, view.sources, style=style, width=width))
     total = None if plan.is_empty else plan.cost()
@@ -103,7 +106,7 @@ def closing_line(plan: Plan, style: Style = PLAIN) -> str:
 
 
 def _legend(changes: Iterable[Change], view: _View) -> str:
-    used = {_sign(c) for c in changes} - {""}
+    used = {sign_of(c) for c in changes} - {""}
     if not used:
         return view.style.bold("mlinfra will only record that resources have moved:")
     legend = [f"  {s.rjust(3).replace(s, view.sign(s))} {meaning}" for s, meaning in _LEGEND.items() if s in used]
@@ -125,7 +128,8 @@ def _groups(changes: list[Change], view: _View) -> Iterable[list[str]]:
         yield lines
 
 
-def _sign(change: Change) -> str:
+def sign_of(change: Change) -> str:
+    """``+``, ``~``, ``-``, ``-/+``, ``+/-``, ``<=``, ``>``, ``.``; ``""`` when nothing happens to it."""
     if change.action is Action.REPLACE:
         return "+/-" if change.create_first else "-/+"
     signs = {
@@ -134,7 +138,8 @@ def _sign(change: Change) -> str:
     return signs.get(change.action, "")
 
 
-def _verb(change: Change) -> str:
+def verb_of(change: Change) -> str:
+    """What happens to it: ``will be created and run``."""
     action = change.action
     if action is Action.CREATE:
         return "will be created and run" if change.runs else "will be created"
@@ -157,13 +162,13 @@ def _id_text(id: str) -> str:
 
 def _change(change: Change, view: _View) -> list[str]:
     style = view.style
-    sign = _sign(change)
+    sign = sign_of(change)
     reason = change.reason
     if change.runs and not reason and change.action is Action.UPDATE:
         reason = ", ".join(dict.fromkeys(path_text(a.path[:2]) for a in change.attributes)) + " changed"
     pad = " " * (3 - max(1, len(sign)))
     painted = view.sign(sign) if sign else " "
-    verb = harmless(_verb(change))
+    verb = harmless(verb_of(change))
     if change.action in (Action.DELETE, Action.REPLACE):
         verb = style.red(verb)
     head = f"{pad}{painted} {style.bold(harmless(change.address))} ({harmless(change.type)}) {verb}"
@@ -304,8 +309,22 @@ def _drift(drift: Drift, view: _View) -> list[str]:
     return [f"  {view.sign('~')} {name} differs from what was recorded{place}", *_differences(drift.attributes, view)]
 
 
+def change_lines(change: Change, *, width: int) -> list[str]:
+    """What changes in it, a line a difference, without colours and without its heading."""
+    return _attributes(change, _View(PLAIN, width, Sources(), {}))
+
+
+def output_lines(changes: Iterable[OutputChange], *, width: int = 100) -> list[str]:
+    """What changes of the outputs, a line a difference, without colours."""
+    return _output_differences(changes, _View(PLAIN, width, Sources(), {}))
+
+
 def _outputs_section(changes: Iterable[OutputChange], view: _View) -> str:
-    lines = [view.style.bold("Changes to outputs:")]
+    return "\n".join([view.style.bold("Changes to Outputs:"), *_output_differences(changes, view)])
+
+
+def _output_differences(changes: Iterable[OutputChange], view: _View) -> list[str]:
+    lines: list[str] = []
     for change in changes:
         before = change.before
         if before is None and change.after is not None:
@@ -315,4 +334,4 @@ def _outputs_section(changes: Iterable[OutputChange], view: _View) -> str:
             before = around_difference(before, "", 60)[0]
         lines += [line[4:] if line.startswith("      ") else line for line in
                   _difference(change.name, before, after, change.sensitive, view)]  # fmt: skip
-    return "\n".join(lines)
+    return lines

@@ -137,9 +137,30 @@ def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float |
         raise click.BadParameter(str(error)) from error
 
 
+def _overrides(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _equals, reason = text.partition("=")
+        if not reason.strip():
+            raise click.BadParameter(f'an override needs its reason: {name}="why this once"')
+        found[name.strip()] = reason.strip()
+    return found
+
+
+override_option = click.option(
+    "--override-policy",
+    "overrides",
+    metavar="NAME=REASON",
+    multiple=True,
+    callback=_overrides,
+    help="Bear what this policy refuses, for a reason that history keeps.",
+)
+
+
 def engine_options(function: Command) -> Command:
     """The options of every command that plans and applies."""
     for option in (
+        override_option,
         click.option("--allow-data-loss", is_flag=True, help="Destroy or replace data in a protected environment."),
         click.option("--replace", metavar="ADDRESS", multiple=True, help="Replace this, though it need not be."),
         click.option("--no-refresh", is_flag=True, help="Trust the recorded state; do not look at the world."),

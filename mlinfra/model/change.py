@@ -39,6 +39,13 @@ class Risk:
 
 SAFE = Risk()
 
+BY_REQUEST = "asked for by --replace"
+HALF_MADE = "the last apply left it half-made"
+TRIGGERED = "lifecycle.replace_when changed"
+NOT_IN_SPEC = "it is not in the spec any more"
+LEFT_BEHIND = "left behind by a replacement"
+"""The reasons of a Change that the engine itself gives, and that readers tell apart."""
+
 MISSING = type("_Missing", (), {"__slots__": (), "__repr__": lambda _: "(absent)", "__reduce__": lambda _: "MISSING"})()
 """Stands where an attribute is absent on one side of a change (None is a value)."""
 

@@ -7,3 +7,6 @@ PLAN_MARK = "mlinfra-plan-file"
 
 DEBUG_LOG = "mlinfra-debug.log"
 """The name of the file that --debug writes."""
+
+FETCHED = ".mlinfra/modules"
+"""Where modules from git are kept, beside the spec."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from mlinfra.model.change import Action, Change, Drift
 from mlinfra.model.cost import Cost, CostTotal, total
 from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.policy import Verdict
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.values import EMPTY, Map, Value
 
@@ -50,6 +51,8 @@ class Plan:
     ``records``    objects to be recorded anew though no step touches them: drift taken note of, protection switched on
     ``gone``       (address, deposed key) of what refresh did not find any more
     ``blocked``    a problem for each address whose last create cannot be resolved: it and what depends on it are left alone
+    ``needs``      address → the addresses that it depends on, of everything wanted or recorded, for those who draw the graph
+    ``verdicts``   the policies that the plan breaks
     ``standing``   what a month of each resource costs that no change speaks of (left out by ``--target``), by address
     ``mode``       normal · destroy · refresh_only
     """
@@ -68,6 +71,8 @@ class Plan:
     moves: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
     blocked: tuple[Diagnostic, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
     standing: Mapping[str, Cost] = field(default_factory=dict)
     spec_digest: str = ""
     lineage: str = ""
@@ -104,6 +109,11 @@ class Plan:
     def is_empty(self) -> bool:
         """Nothing to do and no output to change. There may still be something to take note of (``has_notes``)."""
         return not self.steps and not self.output_changes and not self.moves
+
+    @property
+    def refused(self) -> bool:
+        """Whether a policy forbids to apply it."""
+        return any(v.refuses for v in self.verdicts)
 
     @property
     def has_notes(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from mlinfra.model.change import Action, AttributeChange, Change
+from mlinfra.model.change import HALF_MADE, TRIGGERED, Action, AttributeChange, Change
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, is_known, path_text
@@ -98,13 +98,13 @@ def _found(
 
 def _replacement_reason(resource: Resource, prior: ResourceState, triggers: Value, sealer: Sealer) -> str:
     if prior.tainted:
-        return "the last apply left it half-made"
+        return HALF_MADE
     if prior.type != resource.type:
         return f"its type changes from {prior.type} to {resource.type}"
     if prior.provider != resource.provider:
         return f"it moves from provider {prior.provider} to {resource.provider}"
     if triggers and not equal(prior.replace_when, triggers, sealer):
-        return "lifecycle.replace_when changed"
+        return TRIGGERED
     return ""
 
 

@@ -22,6 +22,7 @@ from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.own_files import PLAN_MARK
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
+from mlinfra.model.policy import Effect, Verdict
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.values import EMPTY, Map, Secret, SecretDigest, SecretRef
 from mlinfra.state.codec import decode, encode
@@ -39,6 +40,7 @@ _CLASSES: dict[str, type[Any]] = {
         Step,
         OutputChange,
         Drift,
+        Verdict,
         Diagnostic,
         Span,
         Resource,
@@ -46,18 +48,19 @@ _CLASSES: dict[str, type[Any]] = {
         Lifecycle,
     )
 }
-_ENUMS: dict[str, type[StrEnum]] = {c.__name__: c for c in (Action, RiskLevel, Operation, Severity)}
+_ENUMS: dict[str, type[StrEnum]] = {c.__name__: c for c in (Action, RiskLevel, Operation, Severity, Effect)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFile:
-    """A plan with what history wants to know of its origin."""
+    """A plan with what history wants to know of its origin. ``digest`` (SHA-256) tells this file from any other, once it was read."""
 
     plan: Plan
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
     digests: tuple[tuple[str, str, str, int, int, bool], ...] = ()
     secrets: Mapping[SecretRef, Secret | SecretDigest] = field(default_factory=dict)
+    digest: str = ""
 
 
 def write_plan(path: Path, content: PlanFile, sealer: Sealer) -> None:
@@ -111,6 +114,7 @@ def read_plan(path: Path) -> PlanFile:
         variables=decode(tree["variables"]),
         secrets={SecretRef(source): decode(digest) for source, digest in tree.get("secrets", {}).items()},
         digests=tuple((d[0], d[1], d[2], d[3], d[4], d[5]) for d in tree["digests"]),
+        digest=header["sha256"],
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mlinfra.graph.edges import closure, dependencies, ordered_or_refused, reverse, select
-from mlinfra.model.change import Action, Change
+from mlinfra.model.change import BY_REQUEST, LEFT_BEHIND, NOT_IN_SPEC, Action, Change
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink
@@ -26,6 +26,7 @@ from mlinfra.model.values import (
     SecretDigest,
     SecretRef,
     Value,
+    holds,
     leaves,
     lookup,
     path_text,
@@ -37,6 +38,7 @@ from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.plan.moves import move
 from mlinfra.plan.prices import priced, recorded_world, standing, wanted_world
+from mlinfra.plan.readers import all_needs, veiled
 from mlinfra.plan.refresh import Refreshed, refresh
 from mlinfra.plan.risk import assess
 from mlinfra.plan.steps import make_steps, settle_create_first
@@ -116,6 +118,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     )  # fmt: skip
     back = {to: source for source, to in moves}
     changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
+    changes = [veiled(c, connections.registry.type(c.type).schema) for c in changes]
     steps = make_steps(changes, request.resources, edges, priors, _holders(changes, state, connections))
     touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
@@ -143,6 +146,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         moves=moves,
         warnings=(*request.warnings, *seen.warnings, *_left_alone(request, addresses, edges), *walk.warnings),
         blocked=tuple(request.blocked.values()),
+        needs=all_needs(edges, priors, request.mode),
         standing={} if request.mode == "refresh_only" else standing(priors.values(), spoken_of, before),
         spec_digest=request.spec_digest,
         lineage=recorded.lineage,
@@ -232,6 +236,8 @@ class _Walk:
             found = await adopt(resource, resource.existing, self.connections)
             self.existing[address] = replace(found, existing=True)
             self.values[address] = found.attributes
+            if prior is not None and (self.selected is None or address in self.selected):
+                self._let_go(prior, found, resource)
             return
         if self.selected is not None and address not in self.selected:
             if prior is not None:
@@ -255,7 +261,7 @@ class _Walk:
             change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
         else:
             holder = self._replaced_holder(prior)
-            reason = "asked for by --replace" if address in self.replaced and prior else ""
+            reason = BY_REQUEST if address in self.replaced and prior else ""
             if holder is not None and not reason:
                 reason = f"{holder.address}, in which it lies, is replaced"
             decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
@@ -276,9 +282,23 @@ class _Walk:
                 self.noted[address] = noted
         self.changes.append(change)
 
+    def _let_go(self, prior: ResourceState, found: ResourceState, resource: Resource) -> None:
+        """What was managed is only looked up from now on: it is forgotten, so that nothing deletes it later."""
+        if prior.id != found.id:
+            raise PlanError(
+                Diagnostic(
+                    code="plan.existing_is_managed",
+                    message=f"{prior.address} is to be looked up as {resource.existing}, but this stack made {prior.id} under that name",
+                    hint=f"give the look-up another name; or, to leave {prior.id} to itself: mlinfra state rm {prior.address}",
+                    address=prior.address,
+                    span=resource.span,
+                )
+            )
+        self.changes.append(_ending(prior, Action.FORGET, _LOOKED_UP))
+
     def _warn_of_unseen(self, resource: Resource) -> None:
         """Say what was taken as recorded because it is made with a secret that nobody keeps."""
-        if not any(isinstance(leaf, Expr) for leaf in within(resource.attributes)):
+        if not holds(resource.attributes, Expr):
             return
         for path, leaf in leaves(evaluate(resource, self._lookup)):
             if isinstance(leaf, Expr) and any(type(inner) is SecretDigest for inner in within(leaf)):
@@ -334,15 +354,13 @@ class _Walk:
                 continue
             if not deposed and address in wanted:
                 continue
+            block = self.request.resources.get(address)
+            if destroy and not deposed and block is not None and block.existing is not None:
+                self.changes.append(_ending(r, Action.FORGET, _LOOKED_UP))
+                continue
             forgotten = not deposed and any(address == f or address.startswith((f + ".", f + "[")) for f in forget)
-            reason = "" if destroy else "left behind by a replacement" if deposed else "it is not in the spec any more"
-            self.changes.append(
-                Change(
-                    action=Action.FORGET if forgotten else Action.DELETE,
-                    address=address, type=r.type, provider=r.provider, kind=r.kind, component=r.component,
-                    before=r.attributes, reason=reason, deposed=deposed,
-                )
-            )  # fmt: skip
+            reason = "" if destroy else LEFT_BEHIND if deposed else NOT_IN_SPEC
+            self.changes.append(_ending(r, Action.FORGET if forgotten else Action.DELETE, reason))
 
     def output_changes(self) -> tuple[OutputChange, ...]:
         """Outputs whose value is not as recorded."""
@@ -359,6 +377,16 @@ class _Walk:
             gone = [n for n in before if n not in wanted]
             found.extend(OutputChange(name=n, before=before[n], after=None) for n in gone)
         return tuple(found)
+
+
+_LOOKED_UP = "the spec only looks it up (existing)"
+
+
+def _ending(r: ResourceState, action: Action, reason: str) -> Change:
+    return Change(
+        action=action, address=r.address, type=r.type, provider=r.provider, kind=r.kind, component=r.component,
+        before=r.attributes, reason=reason, deposed=r.deposed,
+    )  # fmt: skip
 
 
 def _holders(changes: Sequence[Change], state: State, connections: Connections) -> dict[str, list[str]]:
@@ -385,6 +413,8 @@ def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -
 
 def _filled(resource: Resource, secrets: Mapping[SecretRef, Secret]) -> Resource:
     """The resource with the fetched secrets in their places; the very same object when it has none."""
+    if not secrets:
+        return resource
     fetched = partial(_fetched, secrets)
     attributes = substitute(resource.attributes, _itself, fetched)
     triggers = substitute(resource.lifecycle.replace_when, _itself, fetched)

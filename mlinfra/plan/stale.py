@@ -19,26 +19,32 @@ def check_fresh(plan: Plan, ledger: Ledger) -> None:
                 hint="plan again where you want to apply",
             )
         )
+    moved = overtaken(plan, ledger)
+    if moved:
+        raise PlanStale(
+            [
+                Diagnostic(
+                    code="plan.stale",
+                    message=f"the plan is stale: {address} {sentence}",
+                    hint="run plan again and look at what it says now",
+                )
+                for address, sentence in moved.items()
+            ]
+        )
+
+
+def overtaken(plan: Plan, ledger: Ledger) -> dict[str, str]:
+    """The objects that the plan concerns and that are not as it saw them: address → ``was changed since``."""
     back = {to: source for source, to in plan.moves}
-    moved: list[str] = []
+    moved: dict[str, str] = {}
     for address in concerned(plan):
         source = back.get(address, address)
         recorded = ledger.resources.get((source, ""))
         expected = plan.reads.get(address)
         found = None if recorded is None else recorded.version + (source != address)
         if found != expected:
-            moved.append(f"{address} was {_what(expected is None, found is None)} since")
-    if moved:
-        raise PlanStale(
-            [
-                Diagnostic(
-                    code="plan.stale",
-                    message=f"the plan is stale: {sentence}",
-                    hint="run plan again and look at what it says now",
-                )
-                for sentence in moved
-            ]
-        )
+            moved[address] = f"was {_what(expected is None, found is None)} since"
+    return moved
 
 
 def concerned(plan: Plan) -> list[str]:

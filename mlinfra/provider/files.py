@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mlinfra.model.own_files import DEBUG_LOG, PLAN_MARK
+from mlinfra.model.own_files import DEBUG_LOG, FETCHED, PLAN_MARK
 from mlinfra.provider.contract import FileDigest
 
 Mode = Literal["data", "code"]
@@ -53,7 +53,8 @@ def select(base: Path, path: str, mode: Mode = "data", excluded: tuple[str, ...]
     if mode == "code":
         left_out.update(_absolute(base / e) for e in excluded)
         if start != base and start.is_relative_to(base):
-            for folder in reversed([p for p in start.parents if p.is_relative_to(base)]):
+            top = _root_of(base, start)
+            for folder in reversed([p for p in start.parents if p.is_relative_to(top)]):
                 rules += _rules(folder)
     walk = _walk(start, "", mode, frozenset(left_out), rules, frozenset({os.path.realpath(start)}))
     return sorted(walk, key=lambda f: f.name)
@@ -79,6 +80,12 @@ def digest_files(files: list[SelectedFile]) -> FileDigest:
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  resolve() would lose the names that the user sees below a linked folder
+
+
+def _root_of(base: Path, start: Path) -> Path:
+    """The folder whose ignore files count: a fetched module is a tree of its own, though git ignores the folder it is kept in."""
+    modules = base / FETCHED
+    return modules / start.relative_to(modules).parts[0] if start.is_relative_to(modules) and start != modules else base
 
 
 def _walk(

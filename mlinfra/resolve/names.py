@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mlinfra.model.address import in_module, instance
 from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, SecretRef, Value
-from mlinfra.resolve import cel
+from mlinfra.resolve import cel, stacks
 from mlinfra.resolve.expressions import NameProblem
 from mlinfra.resolve.instances import Instances
 from mlinfra.resolve.template import SECRET
@@ -18,7 +18,7 @@ from mlinfra.state import secret_sources
 if TYPE_CHECKING:
     from mlinfra.resolve.scope import Scope
 
-_OWN = ("vars", "env", "project", "each", "module")
+_OWN = ("vars", "env", "project", "each", "module", "stacks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,7 @@ class ScopeNames:
         if root in ("env", "project"):
             return self._follow(chain, 1, self.scope.world.environment if root == "env" else self.scope.world.project)
         if root == "stacks":
-            raise NameProblem(
-                "reference.unavailable", "outputs of other stacks are not available yet", "pass them in as variables"
-            )
+            return self._stack(chain)
         if root in self.scope.spec.unreadable:
             return chain, UNKNOWN
         options = [*self.scope.spec.resources, *_OWN]
@@ -116,6 +114,26 @@ class ScopeNames:
             hint = did_you_mean(output, child.spec.outputs, allowed="outputs")
             raise NameProblem("reference.unknown_output", f"module {name!r} has no output {output!r}", hint)
         return self._follow(chain, used + 1, child.output(output))
+
+    def _stack(self, chain: Path) -> tuple[Path, Value]:
+        known: Collection[str] = self.scope.spec.stacks or ()
+        if self.scope.module:
+            message = "a module knows no other stacks; they are the root spec's"
+            raise NameProblem(
+                "reference.unknown_name", message, "hand the value in as an input: with: {…: ${stacks.NAME.OUTPUT}}"
+            )
+        if len(chain) < 2 or chain[1] not in known:
+            name = str(chain[1]) if len(chain) > 1 else ""
+            hint = did_you_mean(name, known, allowed="stacks") if known else "name it under stacks: in the spec"
+            what = f"there is no stack {name!r}" if name else "stacks alone has no value; write stacks.NAME.OUTPUT"
+            raise NameProblem("reference.unknown_name", what, hint)
+        name = str(chain[1])
+        outputs = self.scope.stack(name)
+        if len(chain) > 2:
+            return self._follow(chain, 3, stacks.output(outputs, name, str(chain[2])))
+        if isinstance(outputs, Map):
+            return chain, Map({n: stacks.output(outputs, name, n) for n in outputs})
+        return chain, UNKNOWN
 
     def _all_outputs(self, name: str, key: str | int | None) -> Value:
         child = self.scope.children(name).get(key)

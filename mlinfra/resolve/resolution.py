@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import SpecError
 from mlinfra.model.values import UNKNOWN, Map, Secret, Value, is_known
-from mlinfra.resolve import cycles, environment, moves
+from mlinfra.resolve import cycles, environment, moves, policies
 from mlinfra.resolve.components import build, scopes
 from mlinfra.resolve.problems import Problems
 from mlinfra.resolve.resolved import Inputs, Resolved
@@ -43,10 +45,13 @@ def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) 
     names = [c.name for c in built.components]
     outputs = {name: root.output(name) for name in spec.outputs}
     declared = list(dict.fromkeys((*names, *world.kinds)))
+    rules, rule_files = policies.policies(spec, problems)
     resolved = Resolved(
         spec=spec,
         project=spec.project,
         environment=world.environment,
+        policies=rules,
+        budget=policies.budget(spec, world.environment),
         target=target,
         protect=chosen.protect if chosen else False,
         providers=environment.providers(root, chosen),
@@ -59,7 +64,7 @@ def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) 
         imports=moves.imports(root, declared),
         variables=Map({n: root.variable(n) for n, v in spec.variables.items() if not v.sensitive and is_known(root.variable(n))}),
         sensitive=tuple(n for n, v in spec.variables.items() if v.sensitive),
-        spec_files=(*spec.files, *world.module_files),
+        spec_files=(*spec.files, *world.module_files, *rule_files),
         files=problems.files,
         broken=built.broken | circular,
     )
@@ -79,11 +84,17 @@ def head(spec: Spec, inputs: Inputs) -> Resolved:
 def _begin(spec: Spec, inputs: Inputs, outputs_of: OutputsOf | None) -> tuple[World, Scope, EnvironmentBlock | None]:
     """The root's scope, in the chosen environment, with the values that its variables are given."""
     chosen = environment.choose(spec, inputs)
-    world = World(spec, Problems(spec.files), outputs_of)
+    world = World(spec, Problems(spec.files), outputs_of, inputs.read_stack)
     world.environment = chosen.name if chosen else ""
     root = Scope(world, spec)
+    world.own_state = partial(_own_state, root, chosen)
     root.given = given_values(spec, chosen, inputs, root.names, world.problems)
     return world, root, chosen
+
+
+def _own_state(root: Scope, chosen: EnvironmentBlock | None) -> Map:
+    with root.world.computing(("state",), "the state block"):
+        return environment.state(root, chosen)
 
 
 def _holds_secret(value: Value) -> bool:

@@ -9,19 +9,24 @@ from typing import Any
 
 from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.policy import Budget, Policy
 from mlinfra.model.values import EMPTY, Map
+from mlinfra.resolve.stacks import StackReader
 from mlinfra.spec.document import Spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Where variables come from, weakest first: defaults, environment block, ``environ`` (``MLINFRA_VAR_x``), ``var_files``
-    in order, ``variables`` (``--var k=v``: text that is read as the variable's type; other values are taken as they are)."""
+    in order, ``variables`` (``--var k=v``: text that is read as the variable's type; other values are taken as they are).
+
+    ``read_stack`` reads other stacks' outputs; without it they are UNKNOWN, and what uses them is not looked at."""
 
     environment: str = ""
     variables: Mapping[str, Any] = field(default_factory=dict)
     var_files: tuple[FilePath, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    read_stack: StackReader | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,8 @@ class Resolved:
     imports: tuple[Import, ...] = ()
     variables: Map = EMPTY
     sensitive: tuple[str, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    budget: Budget | None = None
     warnings: tuple[Diagnostic, ...] = ()
     spec_files: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlinfra.model.address import in_module, instance
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, freeze
+from mlinfra.resolve import stacks
 from mlinfra.resolve.expressions import NameProblem, evaluate
 from mlinfra.resolve.instances import BROKEN, Instances, Key, expand
 from mlinfra.resolve.names import ScopeNames
@@ -26,7 +27,8 @@ MAX_MODULE_DEPTH = 16
 
 class Scope:
     """``module`` is the address prefix (``""``, ``module.rag``); ``above`` the folders of the modules around, outermost first;
-    ``at`` where it is called; ``depends_on`` addresses that everything in it depends on (see Component)."""
+    ``at`` where it is called; ``depends_on`` addresses that everything in it depends on (see Component); ``call`` the names of
+    the module blocks around."""
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class Scope:
         above: tuple[FilePath, ...] = (),
         at: At = None,
         depends_on: tuple[str, ...] = (),
+        call: str = "",
     ) -> None:
         self.world = world
         self.spec = spec
@@ -44,10 +47,12 @@ class Scope:
         self.above = above
         self.at = at
         self.depends_on = depends_on
+        self.call = call
         self.names = ScopeNames(self)
         self.given: Mapping[str, Given] = {}
         self._variables: dict[str, Value] = {}
         self._outputs: dict[str, Value] = {}
+        self._stacks: dict[str, Value] = {}
         self._instances: dict[str, Instances] = {}
         self._children: dict[str, dict[Key, Scope]] = {}
         self._whole: dict[str, Value] = {}
@@ -88,6 +93,13 @@ class Scope:
             with self.world.computing(("output", self.module, name), self._label(f"output {name}")):
                 self._outputs[name] = self.evaluate(output.value, self._place_of_output(name))
         return self._outputs[name]
+
+    def stack(self, name: str) -> Value:
+        """All outputs of another stack. NameProblem when it needs itself."""
+        if name not in self._stacks:
+            with self.world.computing(("stacks", name), f"stacks.{name}"):
+                self._stacks[name] = stacks.read(self, name)
+        return self._stacks[name]
 
     def _place_of_output(self, name: str) -> At:
         for node in self.spec.nodes:
@@ -133,10 +145,15 @@ class Scope:
         return self._children[name]
 
     def _open(self, block: ModuleBlock, found: Instances) -> dict[Key, Scope]:
-        folder = (self.spec.root / block.source).resolve()
         at: At = (block.node, "source")
         above = (*self.above, self.spec.root.resolve())
         if found is BROKEN or not found.each:
+            return {}
+        if block.git is None:
+            folder = (self.spec.root / block.source).resolve()
+        elif len(above) <= MAX_MODULE_DEPTH and (fetched := self.world.fetched(block.git, self._call(block.name), at)):
+            folder = fetched
+        else:
             return {}
         if folder in above or len(above) > MAX_MODULE_DEPTH:
             circle = " → ".join(os.path.relpath(p, above[0]) for p in (*above, folder))
@@ -156,10 +173,15 @@ class Scope:
                 above=above,
                 at=block.span or span_of(at),
                 depends_on=self.depends_on,
+                call=self._call(block.name),
             )
             child.given = module_values(spec, block.inputs, f"module {block.name!r}", ScopeNames(self, each), self.world.problems)
             children[key] = child
         return children
+
+    def _call(self, name: str) -> str:
+        """The module block ``name`` among all of the spec, whatever its instances: ``rag.inner``."""
+        return f"{self.call}.{name}" if self.call else name
 
     def force(self) -> None:
         """Work out every variable and output, so that all their problems are noted."""

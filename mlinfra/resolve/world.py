@@ -10,10 +10,13 @@ from pathlib import Path as FilePath
 
 from mlinfra.kinds import catalog
 from mlinfra.model.errors import SpecError
-from mlinfra.model.values import Path, path_text
+from mlinfra.model.values import EMPTY, Map, Path, path_text
 from mlinfra.resolve.expressions import NameProblem
+from mlinfra.resolve.git_modules import GitModules
 from mlinfra.resolve.problems import At, Problems
+from mlinfra.resolve.stacks import StackReader
 from mlinfra.spec.document import Spec
+from mlinfra.spec.git_source import GitSource
 from mlinfra.spec.suggest import did_you_mean
 
 OutputsOf = Callable[[str], Mapping[str, str] | None]
@@ -25,20 +28,37 @@ _SCALARS = frozenset({"string", "integer", "number", "boolean"})
 class World:
     """Problems, the chosen environment, the modules that were read and the kinds of the components by address."""
 
-    def __init__(self, spec: Spec, problems: Problems, outputs_of: OutputsOf | None) -> None:
+    def __init__(
+        self, spec: Spec, problems: Problems, outputs_of: OutputsOf | None, read_stack: StackReader | None = None
+    ) -> None:
         self.root = spec.root
         self.project = spec.project
         self.environment = ""
         self.problems = problems
         self.kinds: dict[str, str] = {}
+        self.read_stack = read_stack
+        self.own_state: Callable[[], Map] = lambda: EMPTY
         self._outputs_of = outputs_of
+        self._git = GitModules(spec.root.resolve())
         self._modules: dict[FilePath, Spec | None] = {}
         self._computing: dict[tuple[object, ...], str] = {}
 
     @property
     def module_files(self) -> tuple[str, ...]:
         """The spec files of all modules, relative to the root's folder."""
-        return tuple(file for spec in self._modules.values() if spec is not None for file in spec.files)
+        own = tuple(file for spec in self._modules.values() if spec is not None for file in spec.files)
+        return own + tuple(self._git.files)
+
+    def fetched(self, source: GitSource, call: str, at: At) -> FilePath | None:
+        """The folder of a module from git; None when it cannot be had, which is noted."""
+        try:
+            return self._git.folder(source, call)
+        except SpecError as error:
+            for problem in error.diagnostics:
+                self.problems.add(problem.code, problem.message, at, problem.hint)
+            return None
+        finally:
+            self.problems.files.update(self._git.files)
 
     def module(self, folder: FilePath, at: At) -> Spec | None:
         """The module in ``folder``; None when it cannot be used, which is noted once."""

@@ -1,4 +1,4 @@
-"""The other top-level blocks of a spec, as written: variables, environments, outputs, providers, state, moves, policies."""
+"""The other top-level blocks of a spec, as written: variables, environments, outputs, providers, state, moves."""
 
 from __future__ import annotations
 
@@ -222,22 +222,6 @@ def _required(shape: Shape, node: YamlMap, key: str, where: str) -> str | None:
         shape.missing(where, key, node.span)
         return None
     return shape.text(node, key, f"{where}.{key}")
-
-
-def read_policies(shape: Shape, root: YamlMap) -> Any:
-    """``policies:``: a list of ``{name, deny|warn, message}``; the rules are compiled where they are used."""
-    for where, node in shape.items(root, "policies", "policies"):
-        shape.keys(node, ("name", "deny", "warn", "message"), where)
-        _required(shape, node, "name", where)
-        shape.text(node, "message", f"{where}.message")
-        rules = [key for key in ("deny", "warn") if node.get(key) is not None]
-        if len(rules) != 1:
-            said = "needs 'deny' or 'warn'" if not rules else "has both 'deny' and 'warn'"
-            shape.problem("spec.missing_key" if not rules else "spec.bad_value", f"{where} {said}", node.span)
-        for key in rules:
-            shape.text(node, key, f"{where}.{key}")
-    policies = root.get("policies")
-    return policies if isinstance(policies, YamlList) else None
 
 
 def read_stacks(shape: Shape, root: YamlMap) -> YamlMap | None:

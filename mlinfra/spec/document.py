@@ -9,6 +9,8 @@ from typing import Any
 
 from mlinfra.model.component import DEFAULT_LIFECYCLE, Lifecycle
 from mlinfra.model.diagnostic import Span
+from mlinfra.model.policy import Budget, Policy
+from mlinfra.spec.git_source import GitSource
 from mlinfra.spec.positions import YamlMap
 
 
@@ -67,10 +69,11 @@ class ResourceBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleBlock:
-    """``source`` as written: ``./modules/rag`` (local), ``git::…`` (refused until the issue that brings it)."""
+    """``source`` as written: a local folder (``./modules/rag``), or ``git::…``, whose parts are ``git``."""
 
     name: str
     source: str
+    git: GitSource | None = None
     inputs: YamlMap | None = None
     for_each: Any = None
     has_for_each: bool = False
@@ -111,6 +114,15 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyBlock:
+    """One rule, or the ``file`` that holds some, relative to the spec's folder."""
+
+    policy: Policy | None = None
+    file: str = ""
+    span: Span | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """One folder's spec (or one module's). ``files`` maps each file's name, as shown in spans, to its text.
 
@@ -132,8 +144,8 @@ class Spec:
     moved: tuple[Moved, ...] = ()
     removed: tuple[Removed, ...] = ()
     imports: tuple[Import, ...] = ()
-    policies: Any = None
+    policies: tuple[PolicyBlock, ...] = ()
     stacks: YamlMap | None = None
-    budget: Any = None
+    budget: Mapping[str, Budget] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
     nodes: tuple[YamlMap, ...] = field(default=(), compare=False, repr=False)

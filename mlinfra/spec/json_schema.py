@@ -15,6 +15,7 @@ from pydantic.json_schema import PydanticJsonSchemaWarning, models_json_schema
 
 from mlinfra.kinds import catalog
 from mlinfra.kinds.base import EXPRESSION_SCHEMA
+from mlinfra.spec.hover import hover
 from mlinfra.spec.json_schema_blocks import COMMON, EXPRESSION, TOP_LEVEL, VALUE
 from mlinfra.spec.names import NATIVE_KIND
 
@@ -34,7 +35,8 @@ def spec_schema(kinds: Iterable[str] = catalog.NAMES) -> dict[str, Any]:
     definitions = {"expression": EXPRESSION, "value": VALUE}
     for name, model in models.items():
         own = generated.pop(refs[(model, "validation")]["$ref"].removeprefix(_DEFS))
-        definitions[f"kind.{name}"] = _with_common_keys(name, model.summary, own)
+        definitions[f"kind.{name}"] = _with_common_keys(name, model.summary, _explained(name, own))
+    generated = {name: _explained(name.rpartition("__")[2], schema) for name, schema in generated.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "mlinfra spec",
@@ -105,6 +107,15 @@ def _with_common_keys(name: str, summary: str, schema: dict[str, Any]) -> dict[s
     if schema.get("required"):
         result["anyOf"] = [{"required": schema["required"]}, {"required": ["properties"]}]
     return result
+
+
+def _explained(model: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with what editors show over its fields, where a field does not say it itself."""
+    fields = {
+        name: {"description": text, **field} if (text := hover(model, name)) and "description" not in field else field
+        for name, field in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": fields} if fields else schema
 
 
 def _open_to_expressions(schema: dict[str, Any]) -> dict[str, Any]:

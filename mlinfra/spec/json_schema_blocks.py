@@ -88,7 +88,7 @@ COMMON: Schema = {
 _VARIABLE = _closed(
     "a value that is given from outside",
     {
-        "type": {"enum": list(VARIABLE_TYPES), "default": "any"},
+        "type": {"enum": list(VARIABLE_TYPES), "default": "any", "description": "what it takes"},
         "default": {"description": "without one the variable must be given"},
         "description": _text("what it is for"),
         "sensitive": _flag("never shown, never written to the state"),
@@ -105,7 +105,20 @@ _PROVIDERS = _by_name(
 _STATE: Schema = {
     "description": "where the state is kept",
     "type": "object",
-    "properties": {"store": {**_text("local by default"), "default": "local"}, "encryption": {"type": "object"}},
+    "properties": {
+        "store": {**_text("local by default"), "default": "local"},
+        "encryption": {"type": "object", "description": "keep secrets readable, encrypted: {key: env:NAME} (docs/secrets.md)"},
+    },
+}
+_STACK: Schema = {
+    "description": "where its state is: the keys of a state block; without store, where this one's state is",
+    "type": "object",
+    "properties": {
+        "store": _text("this one's store by default"),
+        "project": _text("this one's by default"),
+        "env": _text("this one's by default; default where that spec has no environments"),
+        "encryption": {"type": "object"},
+    },
 }
 _ENVIRONMENT = _closed(
     "what differs in this environment",
@@ -118,9 +131,9 @@ _ENVIRONMENT = _closed(
     },
 )
 _MODULE = _closed(
-    "a local folder with a spec of its own",
+    "a folder with a spec of its own",
     {
-        "source": _text("the folder, like ./modules/rag"),
+        "source": _text("the folder, like ./modules/rag, or git::https://host/team/modules.git//rag?ref=v1.2.0"),
         "with": {"type": "object", "description": "values of the module's variables"},
         **_REPEATED,
     },
@@ -136,6 +149,8 @@ _OUTPUT: Schema = {
         {"not": {"type": "object", "required": ["value"]}},
     ]
 }
+_RULES = ['change.action == "delete" && change.kind == "bucket"', "change.cost.after > 500.0"]
+_AMOUNT: Schema = {"type": ["string", "number"], "examples": ["2000 USD/month"], "description": "a number is US dollars a month"}
 TOP_LEVEL: Schema = {
     "version": {"const": 1, "description": "version of the language"},
     "project": {
@@ -148,7 +163,7 @@ TOP_LEVEL: Schema = {
     "environments": _by_name("chosen with --env", _optional(_ENVIRONMENT), "^[a-z][a-z0-9_-]*$"),
     "providers": _PROVIDERS,
     "state": _STATE,
-    "modules": _by_name("local modules", _MODULE),
+    "modules": _by_name("local modules, or modules from git", _MODULE),
     "outputs": _by_name("what other people and programs need to know", _OUTPUT),
     "moved": _list(
         "renamed, not replaced", _closed("one entry", {"from": _text("old address"), "to": _text("new address")}, ("from", "to"))
@@ -166,21 +181,32 @@ TOP_LEVEL: Schema = {
         ),
     ),
     "policies": _list(
-        "rules over every change of a plan",
+        "rules over every change of a plan, and files of rules that specs share",
         {
-            **_closed(
-                "one rule",
+            "anyOf": [
                 {
-                    "name": _text("the rule's name"),
-                    "deny": _text("CEL over change: refuse the plan when true"),
-                    "warn": _text("CEL over change: warn when true"),
-                    "message": _text("what to say"),
+                    **_closed(
+                        "one rule",
+                        {
+                            "name": {**_text("the rule's name, by which it can be overridden"), "pattern": "^[a-z][a-z0-9_-]*$"},
+                            "deny": {
+                                **_text("CEL over change, env and project: refuse the plan where it is true"),
+                                "examples": _RULES,
+                            },
+                            "warn": {**_text("CEL over change, env and project: warn where it is true"), "examples": _RULES},
+                            "message": _text("what to say then"),
+                        },
+                        ("name",),
+                    ),
+                    "oneOf": [{"required": ["deny"]}, {"required": ["warn"]}],
                 },
-                ("name",),
-            ),
-            "oneOf": [{"required": ["deny"]}, {"required": ["warn"]}],
+                _closed("a file of rules", {"file": _text("relative to the spec's folder")}, ("file",)),
+            ]
         },
     ),
-    "stacks": _by_name("other stacks whose outputs are read as ${stacks.name.output}", {"type": "object"}),
-    "budget": {"description": "what it may cost"},
+    "stacks": _by_name("other stacks whose outputs are read as ${stacks.name.output}", _STACK),
+    "budget": {
+        "description": "what a month of everything may cost, in US dollars; or one amount for each environment",
+        "anyOf": [_AMOUNT, {"type": "object", "additionalProperties": _AMOUNT}],
+    },
 }

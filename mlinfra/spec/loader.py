@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import SpecError
-from mlinfra.spec import blocks
+from mlinfra.spec import blocks, policy_blocks
 from mlinfra.spec.document import Spec
 from mlinfra.spec.names import PROJECT
 from mlinfra.spec.positions import MergedMap, YamlMap
@@ -142,9 +142,9 @@ def _read_file(text: str, file: str, root: Path, *, module: bool, alone: bool) -
             providers=blocks.read_providers(shape, top),
             state=blocks.read_state(shape, top),
             imports=blocks.read_imports(shape, top),
-            policies=blocks.read_policies(shape, top),
+            policies=policy_blocks.read_policies(shape, top),
             stacks=blocks.read_stacks(shape, top),
-            budget=top.get("budget"),
+            budget=policy_blocks.read_budget(shape, top),
         )
     return dataclasses.replace(spec, unreadable=_unreadable(top, spec)), shape.problems
 
@@ -206,9 +206,9 @@ def _merge(shape: Shape, parts: list[Spec], root: Path, texts: dict[str, str]) -
         moved=tuple(item for part in parts for item in part.moved),
         removed=tuple(item for part in parts for item in part.removed),
         imports=tuple(item for part in parts for item in part.imports),
-        policies=[item for part in parts for item in part.policies or ()] or None,
+        policies=tuple(item for part in parts for item in part.policies),
         stacks=_maps(shape, "stacks", [part.stacks for part in parts]),
-        budget=_once(shape, nodes, "budget", (part.budget for part in parts)),
+        budget=_once(shape, nodes, "budget", (part.budget for part in parts)) or {},
         unreadable=frozenset().union(*(part.unreadable for part in parts)),
         nodes=tuple(nodes),
     )

@@ -9,6 +9,7 @@ from mlinfra.kinds import units
 from mlinfra.kinds.catalog import NAMES
 from mlinfra.model.address import parse_address
 from mlinfra.model.component import Lifecycle
+from mlinfra.spec import git_source
 from mlinfra.spec.document import ModuleBlock, ResourceBlock
 from mlinfra.spec.names import NATIVE_KIND, TARGET
 from mlinfra.spec.positions import YamlList, YamlMap
@@ -25,7 +26,7 @@ MODULE_KEYS = ("source", "with", "for_each", "enabled", "depends_on")
 
 _COMMON = frozenset(COMMON_KEYS)
 _WHOLE = re.compile(r"\$\{\s*(.+?)\s*\}\Z")
-_REMOTE = re.compile(r"(git::|hg::|s3::|gcs::|[a-z]+://|git@|(www\.)?(github|gitlab|bitbucket)\.(com|org)/)")
+_REMOTE = re.compile(r"(hg::|s3::|gcs::|[a-z]+://|git@|(www\.)?(github|gitlab|bitbucket)\.(com|org)/)")
 _FOREIGN_PREFIXES = {"google": "gcp", "azurerm": "azure"}
 
 
@@ -227,17 +228,18 @@ def read_modules(shape: Shape, root: YamlMap) -> dict[str, ModuleBlock]:
             message = f"{where}.source must be plain text, not {describe(source)}"
             shape.problem("spec.bad_type", message, node.value_span("source"), "write the folder out")
             continue
-        if _REMOTE.match(source):
-            shape.problem(
-                "spec.remote_module",
-                f"{where}: modules from git or the network are not available yet",
-                node.value_span("source"),
-                "use a local folder, like source: ./modules/rag",
-            )
+        try:
+            git = git_source.parse(source) if source.startswith(git_source.PREFIX) else None
+            if git is None and _REMOTE.match(source):
+                raise ValueError(f"modules come from a local folder or from git, not from {cut(source)!r}")
+        except ValueError as error:
+            hint = f"like source: ./modules/rag, or source: {git_source.EXAMPLE}"
+            shape.problem("spec.remote_module", f"{where}: {error}", node.value_span("source"), hint)
             continue
         found[name] = ModuleBlock(
             name=name,
             source=source,
+            git=git,
             inputs=shape.map(node, "with", f"{where}.with"),
             node=node,
             span=root["modules"].key_span(name),

@@ -23,7 +23,8 @@ DigestRow = tuple[str, str, str, int, int, bool]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """One apply. ``files`` is the spec as written (name → text), ``variables`` the values that are not sensitive,
-    ``digests`` what the local paths held (``[path, mode]`` → digest, size, files, single). ``time`` is Unix seconds."""
+    ``digests`` what the local paths held (``[path, mode]`` → digest, size, files, single).
+    ``time`` is Unix seconds. ``overrides``: (policy, reason) of refusals that were borne."""
 
     number: int
     time: float
@@ -36,6 +37,7 @@ class HistoryEntry:
     files: Mapping[str, str] = field(default_factory=dict)
     variables: Map = EMPTY
     digests: tuple[tuple[str, str, str, int, int, bool], ...] = ()
+    overrides: tuple[tuple[str, str], ...] = ()
 
 
 def _key(location: Location, number: int) -> str:
@@ -104,4 +106,5 @@ def _decode(body: Mapping[str, Any]) -> HistoryEntry:
     values = dict(body)
     values["variables"] = decode(values["variables"])
     values["digests"] = tuple(tuple(d) for d in values["digests"])
+    values["overrides"] = tuple((o[0], o[1]) for o in values.get("overrides", ()))
     return HistoryEntry(**values)

@@ -23,7 +23,7 @@ from typing import Any
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import Interrupted, StateLocked
-from mlinfra.state.store import BreaksLocks, Store, StoreConflict
+from mlinfra.state.store import BreaksLocks, Store, StoreConflict, guards_of
 
 KEY = "lock.json"
 LEASE = 60.0
@@ -48,7 +48,8 @@ class Lease:
     """Who holds the lock. ``since`` and ``expires`` are Unix seconds by the holder's clock, ``length`` seconds.
 
     ``machine`` tells this boot of this machine (and its process namespace) from any other of the same name; ``born`` tells
-    a process from a later one with the same pid."""
+    a process from a later one with the same pid. ``guarded``: the store guards the lock object for it, and tells by its own clock when
+    the holder has gone silent (docs/decisions/0020)."""
 
     id: str = ""
     owner: str = ""
@@ -61,6 +62,7 @@ class Lease:
     expires: float = 0.0
     length: float = LEASE
     epoch: int = 0
+    guarded: bool = False
 
     @property
     def held(self) -> bool:
@@ -97,6 +99,7 @@ class Lock:
         lease: float = LEASE,
     ) -> None:
         self._store = store
+        self._guards = guards_of(store)
         self._key = prefix + KEY
         self._clock = clock
         self._ticks = ticks
@@ -110,7 +113,7 @@ class Lock:
     def holder(self) -> Lease | None:
         """Who holds it now and may be alive; None when it is free, or known to be a dead one's."""
         lease, version = self._read()
-        if not lease.held or lease.dead(self._clock()):
+        if not lease.held or lease.dead(self._clock()) or self._silent(lease):
             return None
         now = self._ticks()
         return lease if now - self._seen.setdefault(f"{lease.id} {version}", now) < lease.length else None
@@ -162,7 +165,7 @@ class Lock:
         told = ""
         while True:
             found, version = self._read()
-            if not found.held or version is None or found.dead(self._clock()):
+            if not found.held or version is None or found.dead(self._clock()) or self._silent(found):
                 return found, version
             now = self._ticks()
             alive = first is not None and first != version
@@ -184,24 +187,42 @@ class Lock:
 
     def _take(self, found: Lease, version: str | None, operation: str) -> bool:
         now, ticks = self._clock(), self._ticks()
+        guarded = version is not None and self._take_guard(version)
         mine = Lease(
             id=uuid.uuid4().hex[:12], owner=_user(), host=socket.gethostname(), machine=_machine(), pid=os.getpid(),
             born=_process_born(os.getpid()), operation=operation, since=now, expires=now + self._lease,
-            length=self._lease, epoch=found.epoch + 1,
+            length=self._lease, epoch=found.epoch + 1, guarded=guarded,
         )  # fmt: skip
         try:
             self._version = self._store.put_if(self._key, _encode(mine), version)
         except StoreConflict:
+            if guarded and self._guards is not None:
+                self._guards.unguard(self._key)
             return False
         self.held, self._renewed = mine, ticks
         return True
+
+    def _take_guard(self, version: str) -> bool:
+        """Whether the store guards the lock object for us now. Called only when the lock, as it stands at ``version``, is nobody's: a
+        guard that still stands is a dead one's."""
+        if self._guards is None:
+            return False
+        if self._guards.guard(self._key, version, self._lease):
+            return True
+        self._guards.break_guard(self._key, version)
+        return self._guards.guard(self._key, version, self._lease)
+
+    def _silent(self, found: Lease) -> bool:
+        """Whether the store itself says that the holder has not renewed for a whole lease."""
+        return found.guarded and self._guards is not None and not self._guards.guarded(self._key)
 
     def renew(self, *, epoch: int = 0) -> None:
         """Extend the lease, and lift its epoch to ``epoch`` if that is higher. StateLocked when it was lost."""
         if self.held is None:
             return
         ticks = self._ticks()
-        mine = replace(self.held, expires=self._clock() + self._lease, epoch=max(epoch, self.held.epoch))
+        guarded = self._guards is not None and self._guards.guard(self._key, self._version or "", self._lease)
+        mine = replace(self.held, expires=self._clock() + self._lease, epoch=max(epoch, self.held.epoch), guarded=guarded)
         try:
             self._version = self._store.put_if(self._key, _encode(mine), self._version)
         except StoreConflict:
@@ -227,6 +248,8 @@ class Lock:
         """Give it back; the epoch stays. A lock that was lost meanwhile is left to its new holder."""
         if self.held is None:
             return
+        if self._guards is not None:  # first: a guard that outlived the lock would stand in the next one's way
+            self._guards.unguard(self._key)
         with suppress(StoreConflict):
             self._store.put_if(self._key, _encode(Lease(epoch=self.held.epoch)), self._version)
         self.held = None
@@ -240,6 +263,8 @@ class Lock:
                 return found if found.held else Lease(id=lock_id, owner="somebody", host="another tool")
             holder = f"it is held by {found}" if found.held else "nobody holds it"
             raise StateLocked(Diagnostic(code="state.no_such_lock", message=f"there is no lock {lock_id}: {holder}"))
+        if self._guards is not None and version is not None:
+            self._guards.break_guard(self._key, version)
         try:
             self._store.put_if(self._key, _encode(Lease(epoch=found.epoch)), version)
         except StoreConflict:

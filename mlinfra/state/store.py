@@ -93,6 +93,39 @@ class BreaksLocks(Protocol):
         """Free the lock ``lock_id`` whoever holds it, whatever it was held for; whether there was one to free."""
 
 
+@runtime_checkable
+class Guards(Protocol):
+    """A store that keeps a blob for one client for some time by its own clock, and tells everybody when it no longer does (Azure's
+    leases on blobs). While a guard stands, only its client can write or delete the blob."""
+
+    def guard(self, key: str, version: str, seconds: float) -> bool:
+        """Keep the blob, which is at ``version``, for us from now on for ``seconds`` at least; again when it is kept for us already.
+        False when that cannot be: it is kept for another, it has changed, or the store keeps nothing for so long."""
+
+    def unguard(self, key: str) -> None:
+        """End our guard; none is success."""
+
+    def guarded(self, key: str) -> bool:
+        """Whether anybody's guard stands."""
+
+    def break_guard(self, key: str, version: str) -> None:
+        """End whoever's guard, if the blob is still at ``version``."""
+
+
+@runtime_checkable
+class Wraps(Protocol):
+    """A store around another."""
+
+    @property
+    def inner(self) -> Store: ...
+
+
+def guards_of(store: Store) -> Guards | None:
+    """The store as one that guards, or the one that it is wrapped around; None when it does not."""
+    found = store.inner if isinstance(store, Wraps) else store
+    return found if isinstance(found, Guards) else None
+
+
 def delete_all(store: Store, keys: Iterable[str]) -> None:
     """Delete blobs, together where the store can."""
     wanted = list(keys)

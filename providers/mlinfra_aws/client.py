@@ -20,7 +20,6 @@ from mlinfra.model.values import Path
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
-
 from mlinfra_aws.engine.batch import Batcher
 from mlinfra_aws.faults import failure_of, refused
 from mlinfra_aws.settings import AwsConfig
@@ -129,7 +128,9 @@ class Aws:
     def partition(self) -> str:
         """``aws``, ``aws-cn``, ``aws-us-gov`` …"""
         region = self.region
-        return next((p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws")
+        return next(
+            (p for r, p in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("eusc-", "aws-eusc")) if region.startswith(r)), "aws"
+        )
 
     def _who(self) -> tuple[str, str]:
         with self._identifying:
@@ -199,7 +200,11 @@ class Aws:
                         {"Key": "mlinfra:env", "Values": [self.environment]},
                     ]
                     rows = self.listed(
-                        "resourcegroupstaggingapi", "GetResources", "ResourceTagMappingList", TagFilters=filters, ResourcesPerPage=100
+                        "resourcegroupstaggingapi",
+                        "GetResources",
+                        "ResourceTagMappingList",
+                        TagFilters=filters,
+                        ResourcesPerPage=100,
                     )
                     found = {r["ResourceARN"]: {t["Key"]: t["Value"] for t in r.get("Tags", ())} for r in rows}
                 except Failure:

@@ -10,18 +10,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 HERE = Path(__file__).parent
 CASES = sorted(p.name for p in HERE.iterdir() if (p / "mlinfra.yaml").is_file())
+PLAN_SCHEMA = json.loads((HERE.parent.parent / "schemas/plan.schema.json").read_text())
 UPDATE = os.environ.get("MLINFRA_UPDATE_CASES") == "1"
 EXPECTED = re.compile(r"expected_(plan|diagnostics)\.txt")
 
@@ -41,7 +44,15 @@ def run_case(name: str, tmp_path: Path, run_mlinfra: Callable[..., Any], spec_fo
         (folder / "mlinfra.yaml").write_text((source / "mlinfra.yaml").read_text())
     arguments = source / "arguments.txt"
     more = shlex.split(arguments.read_text()) if arguments.exists() else []
-    done = run_mlinfra(["plan", "--no-color", "--no-refresh", *more], folder)
+    files = [
+        "--json-into",
+        str(tmp_path / "plan.json"),
+        "--markdown",
+        str(tmp_path / "plan.md"),
+        "--html",
+        str(tmp_path / "plan.html"),
+    ]
+    done = run_mlinfra(["plan", "--no-color", "--no-refresh", *more, *files], folder)
     text = re.sub(r"\b[0-9a-f]{32}\b", "<id>", done.out + done.err).replace(str(folder), "<folder>")
     return done.code, "".join(line.rstrip() + "\n" for line in text.splitlines())
 
@@ -59,6 +70,17 @@ def test_case(name: str, tmp_path: Path, run_mlinfra: Callable[..., Any], spec_f
     match = EXPECTED.fullmatch(expected.name)
     assert match and match[1] == kind, text
     assert text == expected.read_text()
+
+
+@pytest.fixture(autouse=True)
+def every_plan_keeps_to_terraforms_format(tmp_path: Path) -> Iterator[None]:
+    """Whatever case was run: its plan's JSON is valid, and no format holds the secret that the cases plant."""
+    yield
+    file = tmp_path / "plan.json"
+    if file.exists():
+        jsonschema.Draft202012Validator(PLAN_SCHEMA).validate(json.loads(file.read_text()))
+        for path in (file, tmp_path / "plan.md", tmp_path / "plan.html"):
+            assert "s3cr3t" not in path.read_text(), path
 
 
 def test_ten_mistakes_give_ten_diagnostics_with_place_and_help() -> None:

@@ -113,6 +113,29 @@ def test_an_existing_object_is_looked_up_and_never_touched(tmp_path: Path) -> No
     assert lab.cloud.names() == ["shared"]
 
 
+def test_what_was_managed_and_is_only_looked_up_now_is_forgotten_and_never_deleted(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    user = thing("user", value=Ref("net", ("url",)))
+    lab.run(thing("net", name="shared"), user)
+    wanted = (thing("net", existing="shared"), user)
+    assert lab.actions(lab.plan(*wanted)) == {"net": "forget"}
+    assert lab.actions(lab.plan(*wanted, mode="destroy")) == {"net": "forget", "user": "delete"}
+    lab.run(*wanted)
+    assert lab.state.get("net") is None and lab.plan(*wanted).plan.is_empty
+    lab.run()
+    assert lab.cloud.names() == ["shared"], "its block is gone, and it stands"
+
+
+def test_looking_up_another_under_the_name_of_what_we_made_is_refused(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.run(thing("a", name="theirs"))
+    lab.run(forget=("a",))
+    lab.run(thing("net", name="ours"))
+    with pytest.raises(PlanError, match=r"but this stack made thing-\d+ under that name"):
+        lab.plan(thing("net", existing="theirs"))
+    assert lab.cloud.names() == ["ours", "theirs"]
+
+
 def test_a_name_that_somebody_else_has_is_not_touched(tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.run(thing("a", name="taken"))

@@ -91,13 +91,15 @@ def test_no_planted_secret_is_written_or_said(
     run("validate")
     run("plan")
     run("plan", "--json")
-    run("plan", "--out", "saved.plan")
+    files = ["--json-into", "plan.json", "--markdown", "plan.md", "--html", "plan.html"]
+    run("plan", "--out", "saved.plan", *files)
     ran = run_mlinfra(["apply", "saved.plan", "--var-file", "my.vars.yaml", "--debug"], folder, environment=environment)
     said.append(ran.text)
     assert ran.code == 0, ran.text
     run("apply", "--yes", "--json")
     run("plan", "--detailed-exitcode")
-    for words in (["show"], ["show", "--json"], ["show", "saved.plan"], ["output"], ["output", "--json"], ["state", "pull"],
+    for words in (["show"], ["show", "--json"], ["show", "saved.plan"],
+                  ["show", "saved.plan", "--json", *files], ["output"], ["output", "--json"], ["state", "pull"],
                   ["state", "show", "echo"], ["state", "list", "--json"], ["history"],
                   ["explain", "echo"], ["status"], ["logs", "train"]):  # fmt: skip
         run(*words, codes=(0, 1))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mlinfra.cli.approval import need_approval
-from mlinfra.cli.carry_out import carry_out, plan_and_carry_out
+from mlinfra.cli.carry_out import begin, carry_out, plan_and_carry_out
 from mlinfra.cli.session import Session, apply_options, common, engine_options
 
 
@@ -27,7 +27,7 @@ def command(
     Shows the plan and asks, unless --yes is given. A saved PLANFILE has been looked at already: it is performed at once,
     or refused when something that it depends on has moved since.
     """
-    from mlinfra import upkeep, workflow
+    from mlinfra import workflow
 
     if destroy and refresh_only:
         raise click.UsageError("--destroy and --refresh-only exclude each other")
@@ -38,7 +38,10 @@ def command(
         if refused:
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
         options = session.options(waits=True, **engine)
-        return carry_out(session, options, upkeep.load_plan(options, planfile), yes=True)
+        begin(session)
+        from mlinfra import upkeep
+
+        return carry_out(session, options, workflow.bearing(upkeep.load_plan(options, planfile), options), yes=True)
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
     options = session.options(mode=mode, refresh=not no_refresh, waits=True, **engine)

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import click
 
 from mlinfra.cli.carry_out import make_plan, show_plan
-from mlinfra.cli.render_json import dumps, plan_json
+from mlinfra.cli.formats.write import report_options, write_reports
 from mlinfra.cli.session import Session, common, engine_options
+from mlinfra.model.errors import PolicyRefused
 
 Mode = Literal["normal", "destroy", "refresh_only"]
 
@@ -23,7 +24,7 @@ Mode = Literal["normal", "destroy", "refresh_only"]
 @click.option(
     "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for: mlinfra apply FILE"
 )
-@click.option("--json-into", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan as JSON too.")
+@report_options
 def command(
     session: Session,
     destroy: bool,
@@ -31,14 +32,17 @@ def command(
     detailed_exitcode: bool,
     out: Path | None,
     json_into: Path | None,
+    markdown: Path | None,
+    html: Path | None,
     no_refresh: bool,
     **engine: Any,
 ) -> int:
     """Show what apply would change, attribute by attribute, and what it puts at risk. Changes nothing.
 
-    Exit codes: 0 done, 1 error, 2 there are changes (only with --detailed-exitcode).
+    Exit codes: 0 done, 1 error, 2 there are changes (only with --detailed-exitcode),
+    3 a policy refuses them.
     """
-    from mlinfra import upkeep, workflow
+    from mlinfra import workflow
 
     if destroy and refresh_only:
         raise click.UsageError("--destroy and --refresh-only exclude each other")
@@ -46,11 +50,16 @@ def command(
     options = session.options(mode=mode, refresh=not no_refresh, **engine)
     planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     show_plan(session, planned)
-    if json_into is not None:
-        json_into.write_text(dumps(plan_json(planned.plan)) + "\n", encoding="utf-8")
+    write_reports(planned, json_into=json_into, markdown=markdown, html=html)
     if out is not None:
+        from mlinfra import upkeep
+
         upkeep.save_plan(options, planned, out)
-        if not session.json:
+        if planned.plan.refused and not session.json:
+            session.line(f"\nSaved the plan to {out}. It cannot be applied while a policy refuses it.")
+        elif not session.json:
             session.line(f"\nSaved the plan to {out}. To perform exactly these actions: mlinfra apply {out}")
+    if planned.plan.refused:
+        return PolicyRefused.exit_code
     changed = not planned.plan.is_empty or (refresh_only and bool(planned.plan.drift))
     return 2 if detailed_exitcode and changed else 0

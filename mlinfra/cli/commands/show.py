@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from mlinfra.cli.commands.state import find
-from mlinfra.cli.render_json import plan_json, resource_json, state_json
+from mlinfra.cli.formats.write import plan_document, report_options, write_reports
+from mlinfra.cli.render_json import resource_json, state_json
 from mlinfra.cli.render_plan import plan_text
 from mlinfra.cli.render_state import resource_text, state_text
 from mlinfra.cli.session import Session, common
@@ -15,19 +16,24 @@ from mlinfra.cli.session import Session, common
 
 @click.command("show")
 @common
+@report_options
 @click.argument("what", required=False, metavar="[PLANFILE|ADDRESS]")
-def command(session: Session, what: str | None) -> int:
-    """Show the recorded state, a saved plan, or one recorded resource."""
+def command(session: Session, what: str | None, **files: Path | None) -> int:
+    """Show the recorded state, a saved plan, or one recorded resource. A plan can be written to files in every format too."""
     from mlinfra import upkeep
 
     options = session.options()
     t = session.terminal
     if what is not None and Path(what).is_file():
-        plan = upkeep.load_plan(options, Path(what)).plan
+        planned = upkeep.shown_plan(Path(what))
+        write_reports(planned, **files)
         if session.json:
-            return session.data(plan_json(plan))
-        session.line(plan_text(plan, style=t.style, width=t.width, sources=session.sources))
+            session.terminal.text(plan_document(planned))
+        else:
+            session.line(plan_text(planned.plan, style=t.style, width=t.width, sources=session.sources))
         return 0
+    if any(files.values()):
+        raise click.UsageError("--json-into, --markdown and --html show a saved plan: mlinfra show PLANFILE")
     state = upkeep.read_state(options)
     if what is None:
         if session.json:

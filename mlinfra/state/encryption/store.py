@@ -29,6 +29,10 @@ class EncryptedStore:
         self._ring: Keyring | None = None
         self._loading = threading.Lock()
 
+    @property
+    def inner(self) -> Store:
+        return self._inner
+
     def get(self, key: str) -> Blob | None:
         blob = self._inner.get(key)
         if blob is None or not blob.data.startswith(MAGIC):

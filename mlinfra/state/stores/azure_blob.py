@@ -1,12 +1,14 @@
-"""State in Azure Blob Storage. Writes are conditional on the ETag.
+"""State in Azure Blob Storage. Writes are conditional on the ETag; a lease on the blob guards the lock.
 
 https://learn.microsoft.com/rest/api/storageservices/specifying-conditional-headers-for-blob-service-operations
+https://learn.microsoft.com/rest/api/storageservices/lease-blob
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from azure.core import MatchConditions
@@ -20,7 +22,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobLeaseClient, BlobServiceClient
 
 from mlinfra.state.store import Blob, StoreConflict, StoreUnavailable
 from mlinfra.state.stores.settings import AzureSettings
@@ -28,6 +30,10 @@ from mlinfra.state.stores.writing import Transient, write_settled
 
 CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 _TRANSIENT_STATUS = (408, 429, 500, 502, 503, 504)
+_LEASE = (15, 60)
+"""Seconds that a lease may last, other than for ever."""
+_NOT_OURS = (404, 409, 412)
+"""The blob is gone, leased to another, or not at the expected version."""
 _BATCH = 256
 """Blobs that one batch request takes."""
 
@@ -43,6 +49,7 @@ class AzureBlobStore:
         self._prefix = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
         self._guard = threading.Lock()
         self._made: Any = None
+        self._leases: dict[str, BlobLeaseClient] = {}
 
     def get(self, key: str) -> Blob | None:
         try:
@@ -86,7 +93,54 @@ class AzureBlobStore:
             if failed:
                 raise StoreUnavailable(f"{self._where()}: deleting failed with status {failed[0]}")
 
+    def guard(self, key: str, version: str, seconds: float) -> bool:
+        """By a lease; asking again after a lost answer finds our own."""
+        if not _LEASE[0] <= seconds <= _LEASE[1]:
+            return False
+        held = self._leases.get(key)
+        if held is not None:
+            if self._leased(held.renew):
+                return True
+            del self._leases[key]
+        lease = BlobLeaseClient(self._client().get_blob_client(self._prefix + key))
+        at = {"etag": version, "match_condition": MatchConditions.IfNotModified}
+        if not self._leased(lambda: lease.acquire(math.ceil(seconds), **at)):
+            return False
+        self._leases[key] = lease
+        return True
+
+    def unguard(self, key: str) -> None:
+        held = self._leases.pop(key, None)
+        if held is not None:
+            self._leased(held.release)
+
+    def guarded(self, key: str) -> bool:
+        try:
+            found = self._client().get_blob_client(self._prefix + key).get_blob_properties()
+        except ResourceNotFoundError:
+            return False
+        except AzureError as error:
+            raise self._unavailable(error) from error
+        return found.lease.state in ("leased", "breaking")
+
+    def break_guard(self, key: str, version: str) -> None:
+        lease = BlobLeaseClient(self._client().get_blob_client(self._prefix + key))
+        self._leased(lambda: lease.break_lease(0, etag=version, match_condition=MatchConditions.IfNotModified))
+
+    def _leased(self, act: Callable[[], Any]) -> bool:
+        """Whether the lease operation was carried out."""
+        try:
+            act()
+        except HttpResponseError as error:
+            if error.status_code in _NOT_OURS and _code(error) != "ContainerNotFound":
+                return False
+            raise self._unavailable(error) from error
+        except AzureError as error:
+            raise self._unavailable(error) from error
+        return True
+
     def close(self) -> None:
+        self._leases.clear()
         with self._guard:
             made, self._made = self._made, None
         if made is not None:
@@ -96,6 +150,8 @@ class AzureBlobStore:
         condition: dict[str, Any] = {"overwrite": False}
         if version is not None:
             condition = {"overwrite": True, "etag": version, "match_condition": MatchConditions.IfNotModified}
+        if (lease := self._leases.get(key)) is not None:
+            condition["lease"] = lease
         try:
             answer = self._client().get_blob_client(self._prefix + key).upload_blob(data, retry_total=0, **condition)
         except (ResourceExistsError, ResourceModifiedError):
@@ -109,6 +165,8 @@ class AzureBlobStore:
         except (ServiceRequestError, ServiceResponseError) as error:
             raise Transient(self._unavailable(error)) from error
         except HttpResponseError as error:
+            if error.status_code == 412:  # leased to another, or our lease is over
+                raise StoreConflict(key) from None
             if error.status_code in _TRANSIENT_STATUS:
                 raise Transient(self._unavailable(error)) from error
             raise self._unavailable(error) from error

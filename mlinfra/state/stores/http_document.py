@@ -1,7 +1,8 @@
 """All blobs of a state in one JSON document, for stores that keep nothing but one document.
 
-``{"mlinfra_state": 1, "serial": 7, "lineage": …, "holder": {…}, "blobs": {key: {"version": 5, "text": …}}}``. ``serial`` grows
-with every write (GitLab files the document under it); a blob's version is the serial that wrote it.
+``{"mlinfra_state": 2, "serial": 7, "lineage": …, "holder": {…}, "blobs": {key: {"version": 5, "text": …}}}``. ``serial`` grows
+with every write (GitLab files the document under it); a blob's version is the serial that wrote it. Larger blobs are deflated, since
+all of them go out with every write.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any
 
 from mlinfra.model.diagnostic import Diagnostic
@@ -18,7 +21,10 @@ from mlinfra.model.errors import StateError
 from mlinfra.state.lock import Lease
 from mlinfra.state.store import Blob, StoreConflict
 
-FORMAT = 1
+FORMAT = 2
+"""What is written. Format 1 had no deflated blobs, and is read."""
+LARGE = 1024
+"""Bytes from which on a blob is deflated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,7 @@ def decode(data: bytes, where: str) -> Document:
                 hint="give this state an address of its own; nothing was changed",
             )
         ) from None
-    if written_by != FORMAT:
+    if written_by not in (1, FORMAT):
         raise StateError(
             Diagnostic(
                 code="state.newer",
@@ -86,7 +92,15 @@ def decode(data: bytes, where: str) -> Document:
     return Document(serial=tree["serial"], lineage=tree["lineage"], holder=holder, blobs=blobs)
 
 
+@lru_cache(maxsize=256)
+def _deflated(data: bytes) -> str:
+    """Kept, since a blob is sent again with every write until it is folded in."""
+    return base64.b64encode(zlib.compress(data)).decode()
+
+
 def _content(data: bytes) -> dict[str, str]:
+    if len(data) >= LARGE:
+        return {"deflate": _deflated(data)}
     try:
         return {"text": data.decode("utf-8")}
     except UnicodeDecodeError:
@@ -94,4 +108,6 @@ def _content(data: bytes) -> dict[str, str]:
 
 
 def _bytes(entry: Mapping[str, Any]) -> bytes:
+    if "deflate" in entry:
+        return zlib.decompress(base64.b64decode(entry["deflate"]))
     return entry["text"].encode() if "text" in entry else base64.b64decode(entry["base64"])

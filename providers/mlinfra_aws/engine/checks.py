@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any
 
 from mlinfra.model.values import DEFERRED, Map, Path, Secret, SecretDigest, Value, is_known, leaves
-
 from mlinfra_aws.engine.published import Fragment, Published
 from mlinfra_aws.engine.translate import NOTHING, document, member_of
 
@@ -218,7 +217,9 @@ def pattern_of(pattern: str) -> re.Pattern[str] | None:
     text = pattern
     for java, ours in (("L", r"\w"), ("N", r"\d"), ("Z", r"\s"), ("Alnum", r"a-zA-Z0-9"), ("IsL", r"\w"), ("M", r"\w"), ("S", r"\W"), ("P", r"\W")):  # fmt: skip
         text = text.replace(rf"\p{{{java}}}", ours)
-    text = re.sub(r"\\u([0-9A-Fa-f]{4})", lambda m: re.escape(chr(int(m[1], 16))) if not 0xD800 <= int(m[1], 16) < 0xE000 else "", text)
+    text = re.sub(
+        r"\\u([0-9A-Fa-f]{4})", lambda m: re.escape(chr(int(m[1], 16))) if not 0xD800 <= int(m[1], 16) < 0xE000 else "", text
+    )
     text = text.replace(r"\x{10FFFF}", "\U0010ffff").replace(r"\z", r"\Z")
     if r"\p" in text or r"\P" in text or "[:" in text or "&&" in text:
         return None

@@ -16,7 +16,6 @@ from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound,
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import physical_name
 from mlinfra.provider.progress import say
-
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.checks import by_schema, by_shape, leaf_in
@@ -153,7 +152,10 @@ class TableType:
                 content=content, limit=self.table.limit, allowed=self.table.alphabet,
             )  # fmt: skip
         return Desired(
-            address=desired.address, type=desired.type, attributes=Map({**desired.attributes, name: derived}), timeout=desired.timeout
+            address=desired.address,
+            type=desired.type,
+            attributes=Map({**desired.attributes, name: derived}),
+            timeout=desired.timeout,
         )
 
     def id_of(self, client: Aws, attributes: Map) -> str:
@@ -401,7 +403,10 @@ class TableType:
     def _search(self, client: Aws, desired: Desired, token: str) -> str:
         """The id of what carries the token, where AWS gives the id; ``""``: nothing."""
         rows = client.listed(
-            "resourcegroupstaggingapi", "GetResources", "ResourceTagMappingList", TagFilters=[{"Key": tagging.OP, "Values": [token]}]
+            "resourcegroupstaggingapi",
+            "GetResources",
+            "ResourceTagMappingList",
+            TagFilters=[{"Key": tagging.OP, "Values": [token]}],
         )
         return next((self.id_in(str(r["ResourceARN"])) for r in rows), "")
 
@@ -458,7 +463,9 @@ class TableType:
         before = tagging.written(tags, recorded.attributes.get(tags.attribute))
         own = tagging.written(tags, desired.attributes.get(tags.attribute))
         after = {**client.config.default_tags, **own}
-        ours = {k: v for k, v in tagging.marks(client.project, client.environment, desired.address, "").items() if k != tagging.OP}
+        ours = {
+            k: v for k, v in tagging.marks(client.project, client.environment, desired.address, "").items() if k != tagging.OP
+        }
         add = {k: v for k, v in after.items() if before.get(k) != v}
         self._tag(client, Observed(recorded.id, recorded.attributes), {**add, **ours}, frozenset(before) - frozenset(after))
 
@@ -565,7 +572,9 @@ class TableType:
                 self.place(failure, observed.attributes)
                 raise failure
             if time.monotonic() > until:
-                raise Timeout(f"{observed.id} is still {state} after {(timeout or states.limit) / 60:.0f} minutes", partial=_half(observed))
+                raise Timeout(
+                    f"{observed.id} is still {state} after {(timeout or states.limit) / 60:.0f} minutes", partial=_half(observed)
+                )
             say(f"{observed.id} is {state}" if state else f"{observed.id} is not there yet")
             pause = min(states.pace, pause * 1.6 + 0.5)
 
@@ -629,18 +638,24 @@ class ListedType(TableType):
     def _sweeps(self, recorded: Sequence[ResourceState]) -> bool:
         return self.table.tags is not None and not self.table.tags.inside
 
-    def _by_item(self, client: Aws, r: ResourceState, item: Raw, tagged: Mapping[str, Mapping[str, str]] | None) -> Observed | None:
+    def _by_item(
+        self, client: Aws, r: ResourceState, item: Raw, tagged: Mapping[str, Mapping[str, str]] | None
+    ) -> Observed | None:
         """The object by what the list tells; None: it has to be read."""
         listing, tags = self.table.listing, self.table.tags
         assert listing is not None
         swept = None
         if tags is not None and not tags.inside:
             swept = (tagged or {}).get(self.arn_of(client, Observed(r.id, r.attributes)))
-            if swept is None or self._tags_shown(client, swept, r.attributes.get(tags.attribute)) != r.attributes.get(tags.attribute):
+            if swept is None or self._tags_shown(client, swept, r.attributes.get(tags.attribute)) != r.attributes.get(
+                tags.attribute
+            ):
                 return None
         if listing.gives == "all":
             return self._seen(client, r, item)
-        if listing.gives == "stamp" and (not r.attributes.get(listing.stamp) or _time(item.get(listing.stamp)) != r.attributes[listing.stamp]):
+        if listing.gives == "stamp" and (
+            not r.attributes.get(listing.stamp) or _time(item.get(listing.stamp)) != r.attributes[listing.stamp]
+        ):
             return None
         if listing.gives == "existence" and tags is not None and swept is None:
             return None

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from mlinfra.model.schema import Attribute, Schema, TypeName
 from mlinfra.model.values import UNKNOWN, Map, Value, is_known
-
 from mlinfra_aws.engine.published import Fragment, Published, _read, published
 from mlinfra_aws.engine.table import Table
 from mlinfra_aws.engine.tags import with_tags
@@ -28,7 +27,9 @@ def describe(table: Table) -> Published:
     """CloudFormation's schema of the type; for what CloudFormation has not, the table's own."""
     if table.cloudformation:
         found = published(table.cloudformation)
-        assert found is not None, f"data/cloudformation.json has no {table.cloudformation}: run scripts/condense_cloudformation.py"
+        assert found is not None, (
+            f"data/cloudformation.json has no {table.cloudformation}: run scripts/condense_cloudformation.py"
+        )
         return found
     return _read(f"{table.service}:{table.create}", table.extra, "botocore's service models", "")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mlinfra.model.values import EMPTY
-
 from mlinfra_aws.engine.tags import Tags
 
 

@@ -11,7 +11,6 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Value
 from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, NotFound
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType
 from mlinfra_aws.engine.table import Listing, Table
@@ -80,7 +79,9 @@ class Role(Described):
         for name in ("ManagedPolicyArns", "Policies"):
             if attributes.get(name) != desired.attributes.get(name):
                 self._complete(client, desired, found)
-                attributes.update({n: desired.attributes[n] for n in ("ManagedPolicyArns", "Policies") if n in desired.attributes})
+                attributes.update(
+                    {n: desired.attributes[n] for n in ("ManagedPolicyArns", "Policies") if n in desired.attributes}
+                )
         return Observed(found.id, Map(attributes))
 
     def _put(self, client: Aws, role: str, policy: Mapping[str, Any]) -> None:
@@ -132,7 +133,9 @@ class Role(Described):
             )  # fmt: skip
         if "PermissionsBoundary" in changed:
             if after.get("PermissionsBoundary"):
-                client.insist("iam", "PutRolePermissionsBoundary", RoleName=role, PermissionsBoundary=after["PermissionsBoundary"])
+                client.insist(
+                    "iam", "PutRolePermissionsBoundary", RoleName=role, PermissionsBoundary=after["PermissionsBoundary"]
+                )
             else:
                 client.insist("iam", "DeleteRolePermissionsBoundary", RoleName=role)
         if "ManagedPolicyArns" in changed:

@@ -10,7 +10,6 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import EMPTY, Map, Path, Value
 from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
-
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.checks import by_shape
@@ -96,7 +95,9 @@ class Bucket(TableType):
         # us-east-1 answers success when the bucket is there and is the account's own
         if await client.batcher.ask("s3 buckets", name, lambda names: client.run(self._existing, client, names)):
             raise AlreadyExists(
-                f"the bucket {name} is there already, in this account, and not made by this spec", import_id=name, path=("BucketName",)
+                f"the bucket {name} is there already, in this account, and not made by this spec",
+                import_id=name,
+                path=("BucketName",),
             )
         return await self._patiently(client, wanted, token)
 

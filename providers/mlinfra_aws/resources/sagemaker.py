@@ -10,8 +10,6 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-from mlinfra.provider.failures import NotFound
-
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType
 from mlinfra_aws.engine.table import Listing, States, Table
@@ -66,19 +64,22 @@ class Endpoint(ListedType):
     def _properties(self, client: Aws, id: str, raw: Raw, names: frozenset[str]) -> dict[str, Value]:
         found = super()._properties(client, id, raw, names)
         if "DesiredWeightsAndCapacities" in names:
-            found["DesiredWeightsAndCapacities"] = tuple(
-                [
-                    Map(
-                        VariantName=v["VariantName"],
-                        **{
-                            k: v[k if k in v else k.replace("Desired", "Current")]
-                            for k in ("DesiredWeight", "DesiredInstanceCount")
-                            if v.get(k) is not None or v.get(k.replace("Desired", "Current")) is not None
-                        },
-                    )
-                    for v in raw.get("ProductionVariants", ())
-                ]
-            ) or None
+            found["DesiredWeightsAndCapacities"] = (
+                tuple(
+                    [
+                        Map(
+                            VariantName=v["VariantName"],
+                            **{
+                                k: v[k if k in v else k.replace("Desired", "Current")]
+                                for k in ("DesiredWeight", "DesiredInstanceCount")
+                                if v.get(k) is not None or v.get(k.replace("Desired", "Current")) is not None
+                            },
+                        )
+                        for v in raw.get("ProductionVariants", ())
+                    ]
+                )
+                or None
+            )
         return found
 
     async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
@@ -186,9 +187,7 @@ MODEL_PACKAGE_GROUP = ListedType(
         computed={"ModelPackageGroupArn": "ModelPackageGroupArn"},
         arn="ModelPackageGroupArn",
         tags=TAGS,
-        listing=Listing(
-            operation="ListModelPackageGroups", items="ModelPackageGroupSummaryList", id="ModelPackageGroupName"
-        ),
+        listing=Listing(operation="ListModelPackageGroups", items="ModelPackageGroupSummaryList", id="ModelPackageGroupName"),
         states=States(
             path="ModelPackageGroupStatus",
             ready=frozenset({"Completed"}),
@@ -210,7 +209,9 @@ class ModelPackage(TableType):
         marked = Map({**desired.attributes, "CustomerMetadataProperties": Map(properties)})
         made = super()._make(client, Desired(address=desired.address, type=desired.type, attributes=marked), token)
         kept = {k: v for k, v in made.attributes.items() if k != "CustomerMetadataProperties"}
-        return Observed(made.id, Map({**kept, **{k: v for k, v in desired.attributes.items() if k == "CustomerMetadataProperties"}}))
+        return Observed(
+            made.id, Map({**kept, **{k: v for k, v in desired.attributes.items() if k == "CustomerMetadataProperties"}})
+        )
 
     def _properties(self, client: Aws, id: str, raw: Raw, names: frozenset[str]) -> dict[str, Value]:
         found = super()._properties(client, id, raw, names)

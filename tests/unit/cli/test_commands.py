@@ -136,7 +136,7 @@ def test_a_saved_plan_is_performed_at_once_and_only_while_it_is_fresh(applied: S
     file = applied.folder / "p.plan"
     assert f"mlinfra apply {file}" in applied("plan", "-var=n=2", f"-out={file}")
     assert "~ input.n = 1 → 2" in applied("show", str(file))
-    assert json.loads(applied("show", "--json", str(file)))["summary"]["change"] == 1
+    assert json.loads(applied("show", "--json", str(file)))["mlinfra"]["summary"]["change"] == 1
     assert "Resources: 0 added, 1 changed, 0 destroyed." in applied("apply", str(file))
     code, _, err = applied.both("apply", str(file))
     assert code == 5 and "error[plan.stale]" in err and "one" in err
@@ -179,8 +179,9 @@ def test_the_plan_can_be_written_as_json(stack: Stack) -> None:
     stack("plan", "--json-into", str(file))
     text = file.read_text()
     plan = json.loads(text)
-    assert [c["address"] for c in plan["resource_changes"] if c["action"] == "create"] != []
-    assert plan["project"] == "shop" and "s3cr3t" not in text
+    made = {c["address"] for c in plan["resource_changes"] if c["change"]["actions"] == ["create"]}
+    assert made == {"local_bucket.raw", "local_data.one", "local_data.hidden"}
+    assert plan["mlinfra"]["project"] == "shop" and "s3cr3t" not in text
 
 
 def test_json_output_is_a_stream_of_events(stack: Stack) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mlinfra.cli.formats.terraform_plan import terraform_plan
 from mlinfra.cli.render_cost import change_text, costs_json, costs_text, total_text
-from mlinfra.cli.render_json import plan_json
 from mlinfra.cli.render_plan import plan_text
 from mlinfra.model.change import Action, Change, Risk, RiskLevel
 from mlinfra.model.cost import Cost, CostTotal
@@ -93,7 +93,7 @@ def test_as_data_the_difference_is_null_when_something_of_unknown_price_comes() 
 
 
 def test_a_plan_as_data_carries_the_costs() -> None:
-    data = plan_json(whole(change(priced(10.0), priced(30.0))))
-    assert data["cost"]["delta"] == 20.0
-    assert data["resource_changes"][0]["cost"]["before"]["monthly"] == 10.0
-    assert plan_json(whole(change(None, None)))["cost"] is None
+    data = terraform_plan(whole(change(priced(10.0), priced(30.0))))
+    assert data["mlinfra"]["cost"]["delta"] == 20.0
+    assert data["resource_changes"][0]["mlinfra"]["cost"]["before"]["monthly"] == 10.0
+    assert terraform_plan(whole(change(None, None)))["mlinfra"]["cost"] is None

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 
 from mlinfra.cli.render_graph import dot, mermaid
-from mlinfra.cli.render_json import diagnostic_json, dumps, outputs_json, plan_json, state_json, value_json
+from mlinfra.cli.render_json import diagnostic_json, dumps, outputs_json, state_json, value_json
 from mlinfra.cli.render_state import outputs_text, raw_text, resource_text, state_table, state_text
 from mlinfra.cli.tables import table
-from mlinfra.model.change import MISSING, Action, AttributeChange, Change
 from mlinfra.model.diagnostic import Diagnostic, Span
-from mlinfra.model.plan import Operation, OutputChange, Plan, Step
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import UNKNOWN, Secret, SecretDigest, freeze
+from mlinfra.model.values import Secret, SecretDigest, freeze
 
 
 def recorded(address: str, **more: object) -> ResourceState:
@@ -29,41 +27,6 @@ STATE = State(
     outputs=freeze({"url": "http://x", "key": SecretDigest("d1g3st"), "n": 3}),
     sensitive_outputs=("key",),
 )
-
-
-def test_a_plan_as_json_marks_what_is_unknown_and_hides_what_is_secret() -> None:
-    change = Change(
-        action=Action.REPLACE,
-        address="raw",
-        type="t",
-        provider="local",
-        before=freeze({"a": 1, "key": SecretDigest("d1g3st")}),
-        after=freeze({"a": UNKNOWN, "key": Secret("s3cr3t"), "env": {"T": "plain-s3cr3t"}}),
-        attributes=(
-            AttributeChange(path=("a",), before=1, after=UNKNOWN, forces_replacement="createOnly"),
-            AttributeChange(path=("env", "T"), before=MISSING, after="plain-s3cr3t", sensitive=True),
-        ),
-        create_first=True,
-    )
-    plan = Plan(
-        changes=(change,),
-        steps=(Step(operation=Operation.CREATE, change=0), Step(operation=Operation.DELETE, change=0, needs=(0,))),
-        output_changes=(OutputChange(name="o", before=None, after=UNKNOWN),),
-    )
-    data = json.loads(dumps(plan_json(plan)))
-    (shown,) = data["resource_changes"]
-    assert shown["actions"] == ["create", "delete"]
-    assert shown["after"] == {"a": None, "key": "(sensitive)", "env": {"T": "(sensitive)"}}
-    assert shown["after_unknown"] == ["a"]
-    assert shown["after_sensitive"] == ["key", "env.T"]
-    assert shown["changes"] == [
-        {"path": ["a"], "before": 1, "after": None, "after_unknown": True, "forces_replacement": "createOnly"},
-        {"path": ["env", "T"], "after": "(sensitive)", "sensitive": True},
-    ]
-    assert data["steps"][1] == {"operation": "delete", "address": "raw", "needs": [0]}
-    assert data["output_changes"] == {"o": {"before": None, "after": None, "after_unknown": True}}
-    assert data["summary"]["add"] == data["summary"]["destroy"] == 1
-    assert "s3cr3t" not in dumps(data) and "d1g3st" not in dumps(data)
 
 
 def test_a_state_as_json_is_sorted_and_hides_what_is_secret() -> None:

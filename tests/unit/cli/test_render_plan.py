@@ -216,7 +216,7 @@ def test_outputs_and_warnings_come_before_the_closing_line() -> None:
         warnings=(Diagnostic(code="w", message="careful", severity=Severity.WARNING),),
     )
     assert text == (
-        'Changes to outputs:\n  + url = (known after apply)\n  - old = "x"\n\nwarning[w]: careful\n\n'
+        'Changes to Outputs:\n  + url = (known after apply)\n  - old = "x"\n\nwarning[w]: careful\n\n'
         "Plan: 0 to add, 0 to change, 0 to destroy."
     )
 

@@ -223,7 +223,15 @@ def test_json_events_are_one_object_a_line_with_level_message_time_and_type() ->
         "@timestamp": "2026-01-02T00:00:00+00:00",
         "type": "apply_complete",
         "hook": {
-            "resource": {"addr": "raw", "resource_type": "local.x"},
+            "resource": {
+                "addr": "raw",
+                "module": "",
+                "resource": "local_x.raw",
+                "implied_provider": "local",
+                "resource_type": "local_x",
+                "resource_name": "raw",
+                "resource_key": None,
+            },
             "action": "create",
             "id_key": "id",
             "id_value": "raw",

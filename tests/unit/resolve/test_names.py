@@ -45,7 +45,7 @@ def test_doubled_dollar_stays_text(tmp_path: Path) -> None:
         ("${size}", "reference.unknown_name", "there is no resource named 'size'", "did you mean vars.size?", "size}"),
         ("${module.zork.x}", "reference.unknown_name", "there is no module 'zork'", "", "module.zork"),
         ("${each.key}", "reference.unknown_name", "each has a meaning only in a block with for_each", "", "each.key"),
-        ("${stacks.net.x}", "reference.unavailable", "outputs of other stacks are not available yet", "pass them", "stacks.net"),
+        ("${stacks.net.x}", "reference.unknown_name", "there is no stack 'net'", "name it under stacks:", "stacks.net"),
         ("${raw.uri + }", "expression.syntax", "this is no valid expression: something is missing at the end", "", " }"),
         ("${raw.uri + zork(1)}", "expression.unknown_function", "there is no function zork()", "", "(1)"),
         ("${raw.uri", "expression.syntax", "this ${ is never closed", "write $${ for a literal ${", "${raw.uri"),

@@ -1,0 +1,30 @@
+"""What a plan carries for those who only read it: who needs whom, and nothing that must not be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mlinfra.model.change import Change
+from mlinfra.model.resource import ResourceState
+from mlinfra.model.schema import Schema
+from mlinfra.model.values import is_known
+from mlinfra.state.sealing import sensitive_names, veil
+
+
+def veiled(change: Change, schema: Schema) -> Change:
+    """The change with what the schema calls sensitive out of sight, also where the spec gives it in plain text."""
+    if change.after is None or not any(is_known(change.after.get(name)) for name in sensitive_names(schema.attributes)):
+        return change
+    return replace(change, after=veil(change.after, schema))
+
+
+def all_needs(
+    edges: Mapping[str, Sequence[str]], priors: Mapping[tuple[str, str], ResourceState], mode: str
+) -> dict[str, tuple[str, ...]]:
+    """What every resource needs, wanted or only recorded; those that need nothing are left out."""
+    found = {address: tuple(needs) for address, needs in edges.items() if needs} if mode == "normal" else {}
+    for (address, deposed), r in priors.items():
+        if r.dependencies and not deposed and (mode != "normal" or address not in edges):
+            found[address] = r.dependencies
+    return found
