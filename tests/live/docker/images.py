@@ -51,7 +51,7 @@ class Recipe:
             *(f"{k}={v}" for k, v in self.files.items()),
         ]
         if self.wheels:
-            parts.append((ROOT / "constraints.txt").read_text())
+            parts += _pins(self.wheels)
         if self.base:
             parts.append(self.base.digest)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
@@ -138,6 +138,13 @@ MLFLOW = Recipe(
     extra=_full_mlflow,
 )  # fmt: skip
 """In place of ``ghcr.io/mlflow/mlflow``."""
+
+
+def _pins(wheels: Sequence[str]) -> list[str]:
+    """The project's versions of the packages that are named: what these need may move without a new image."""
+    named = {re.split(r"[\[=<>~!; ]", wheel)[0].lower() for wheel in wheels}
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [line for line in lines if line.partition("==")[0].lower() in named]
 
 
 def ensure(api: Any, recipe: Recipe) -> str:

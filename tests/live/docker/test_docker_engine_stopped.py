@@ -21,7 +21,9 @@ pytestmark = pytest.mark.live
 
 
 class Engine:
-    """A second dockerd with folders and a socket of its own, and no bridge: its containers have no network."""
+    """A second dockerd with folders and a socket of its own, and no bridge: its containers have no network.
+
+    It has a network namespace of its own too: a dockerd without a bridge deletes ``docker0``, which is the other engine's."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,7 +38,7 @@ class Engine:
         with (self.folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    "dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
+                    "unshare", "--net", "dockerd", "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
                     "--pidfile", str(self.folder / "pid"), "--host", self.host, "--bridge", "none", "--iptables=false",
                     "--shutdown-timeout", "5",
                 ],
@@ -68,7 +70,7 @@ class Engine:
 
 @pytest.fixture
 def engine(docker_api: Any) -> Iterator[Engine]:  # noqa: F811
-    if shutil.which("dockerd") is None or os.geteuid() != 0:
+    if shutil.which("dockerd") is None or shutil.which("unshare") is None or os.geteuid() != 0:
         pytest.skip("a second engine needs dockerd and root")
     folder = Path("/tmp") / f"mlinfra-engine-{os.getpid()}"  # a socket's path is short
     made = Engine(folder)
