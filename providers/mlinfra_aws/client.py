@@ -77,7 +77,7 @@ class Aws:
         self._identifying = threading.Lock()
         self._sweeping = threading.Lock()
         self._naming = threading.Lock()
-        self._names: dict[str, tuple[float, frozenset[str] | None]] = {}
+        self._names: dict[str, tuple[float, set[str] | None]] = {}
         self._recalling = threading.Lock()
         self._recalled: dict[str, dict[str, tuple[float, Any]]] = {}
         self.learning = threading.Lock()
@@ -222,14 +222,21 @@ class Aws:
                 self._swept = (time.monotonic(), found)
             return self._swept[1]
 
-    def names(self, of: str, listed: Callable[[], tuple[Mapping[str, Any], bool]]) -> frozenset[str] | None:
+    def names(self, of: str, listed: Callable[[], tuple[Mapping[str, Any], bool]]) -> set[str] | None:
         """The ids that ``listed`` tells, asked once a minute; None when it cannot tell all of them."""
         with self._naming:
             known = self._names.get(of)
             if known is None or time.monotonic() - known[0] > 60.0:
                 found, whole = listed()
-                known = self._names[of] = (time.monotonic(), frozenset(found) if whole else None)
+                known = self._names[of] = (time.monotonic(), set(found) if whole else None)
             return known[1]
+
+    def name_taken(self, of: str, id: str, *, gone: bool = False) -> None:
+        """Keep what :meth:`names` tells true: this process made, or deleted, the object."""
+        with self._naming:
+            known = self._names.get(of)
+            if known is not None and known[1] is not None:
+                (known[1].discard if gone else known[1].add)(id)
 
     def recalled(self, service: str, of: str, asked: Callable[[], T]) -> T:
         """What ``asked`` answers, for a few seconds: what several types are read from is asked for once. A change that this process

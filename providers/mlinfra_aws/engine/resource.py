@@ -133,6 +133,8 @@ class TableType:
             await client.run(self._delete, client, recorded)
         except NotFound:
             return
+        finally:
+            client.name_taken(self.table.type, recorded.id, gone=True)
         states = self.table.states
         if states is not None and states.until_gone:
             stuck = await self.until(
@@ -507,7 +509,9 @@ class TableType:
         pause = 1.0
         while True:
             try:
-                return await client.run(self._make, client, desired, token)
+                made = await client.run(self._make, client, desired, token)
+                client.name_taken(self.table.type, made.id)
+                return made
             except Failure as failure:
                 self.place(failure, desired.attributes)
                 if isinstance(failure, AlreadyExists) and not failure.import_id:

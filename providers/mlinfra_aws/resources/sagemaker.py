@@ -241,6 +241,7 @@ MODEL_PACKAGE = ModelPackage(
         type="aws.sagemaker_model_package",
         cloudformation="AWS::SageMaker::ModelPackage",
         service="sagemaker",
+        create_first=True,
         key="ModelPackageName",
         id="ModelPackageArn",
         create="CreateModelPackage",
