@@ -3,7 +3,7 @@
 #   make quickstart   install, apply examples/quickstart on this machine, print its outputs
 #   make test         all tests
 #   make check        format, lint, types, layers, freshness of schemas/
-#   make bench        the benchmarks
+#   make bench        all benchmarks, into docs/performance.md; BENCH_ARGS=--quick: the small ones, on the screen
 #   make docs         regenerate what is generated (schemas/)
 #   make clean        destroy the quickstart's processes and data, remove .venv and caches
 
@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= auto
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 QUICKSTART := examples/quickstart
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -59,7 +60,7 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 
 bench: $(VENV)/dev.stamp
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	$(BIN)/python -m benchmarks $(if $(BENCH_ARGS),$(BENCH_ARGS),--write docs/performance.md)
 
 docs: $(VENV)/local.stamp
 	$(BIN)/mlinfra schema --write schemas

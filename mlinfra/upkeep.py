@@ -19,7 +19,7 @@ from mlinfra.model.plan import Plan
 from mlinfra.model.redaction import redact
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
-from mlinfra.model.values import Map, SecretDigest, Value, reveal, within
+from mlinfra.model.values import Map, SecretDigest, Value, holds, reveal
 from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import examine
@@ -105,7 +105,7 @@ def load_plan(o: Options, file: Path, *, registry: Registry | None = None) -> Pl
     if o.variables:
         _refuse_other_variables(o, planned)
     trees = [(r.attributes, r.lifecycle.replace_when) for r in made.resources.values()]
-    if any(isinstance(leaf, SecretDigest) for leaf in within((tuple(trees), made.outputs))):
+    if holds((tuple(trees), made.outputs), SecretDigest):
         planned = replace(planned, plan=_with_secrets(o, planned, registry or Registry()))
     return planned
 

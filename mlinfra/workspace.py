@@ -52,9 +52,9 @@ class Options:
     """What a person says on the command line. ``directory`` is the spec's folder, ``environ`` the process environment.
 
     ``lock_timeout`` in seconds; None: until it is known whether the lock's holder lives. ``waits``: the plan will be applied at
-    once, so that it is worth waiting to see whether a holder that left something open lives. ``offline``: nobody is asked for the outputs
-    of other stacks, and what uses them is not looked at. ``overrides``: policy → why its refusal is borne this time. ``state_base``: the
-    folder that a local state is relative to, where it is not the spec's."""
+    once, so that it is worth waiting to see whether a holder that left something open lives. ``overrides``: policy → why its refusal
+    is borne this time. ``state_base``: the folder that a local state is relative to, where it is not the spec's. ``offline``: nobody is
+    asked for the outputs of other stacks, and what uses them is not looked at."""
 
     directory: Path
     environment: str = ""

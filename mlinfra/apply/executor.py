@@ -19,7 +19,7 @@ from mlinfra.model.errors import Interrupted, MlinfraError
 from mlinfra.model.events import ApplyFinished, Sink, StepBlocked, StepFailed, StepFinished, StepStarted
 from mlinfra.model.plan import Operation, Plan
 from mlinfra.model.resource import Resource
-from mlinfra.model.values import EMPTY, Map, Path, Sealed, Secret, SecretDigest, SecretRef, Value, is_known, within
+from mlinfra.model.values import EMPTY, Map, Path, Sealed, Secret, SecretDigest, SecretRef, Value, holds, is_known
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.failures import AlreadyExists, Failure
 from mlinfra.state.entries import Drop, Entry, Outputs, Record, Rename
@@ -207,7 +207,7 @@ class _Executor:
                 if name in ledger.outputs:
                     sealed[name] = ledger.outputs[name]
                 continue
-            if any(isinstance(leaf, (Secret, SecretDigest)) for leaf in within(value)):  # a digest: the plan came from a file
+            if holds(value, (Secret, SecretDigest)):  # a digest: the plan came from a file
                 sensitive.add(name)
             elif name in sensitive:
                 value = Secret(value)

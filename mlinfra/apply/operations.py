@@ -92,17 +92,17 @@ class Operations:
             self._cut_off.add(number)
             return Result(old.id if old else "", unchanged=True)
         op = uuid.uuid4().hex
-        prepared = self._record(resource, kind.schema, wanted, "", triggers, before=old if change.create_first else None)
         opening: list[Entry] = []
         if change.action is Action.REPLACE and change.create_first and old is not None:
             self._deposed[number] = op[:8]
             opening.append(Depose(address=address, key=op[:8]))
         if not kind.schema.virtual:
+            prepared = self._record(resource, kind.schema, wanted, "", triggers, before=old if change.create_first else None)
             opening.append(Intent(op=op, operation="create", address=address, resource=prepared))
         if opening:
             await self.session.append(*opening)
         desired = self._desired(resource, wanted)
-        succeeds = kind if isinstance(kind, Succeeds) and number in self._deposed and old is not None else None
+        succeeds = kind if number in self._deposed and old is not None and isinstance(kind, Succeeds) else None
 
         attempts = 0
 

@@ -16,6 +16,7 @@ _KINDS = {
     "training_job": "training_job:TrainingJob",
     "model_registry": "model_registry:ModelRegistry",
     "model": "model:RegisteredModel",
+    "image": "image:Image",
     "endpoint": "endpoint:Endpoint",
     "vector_database": "vector_database:VectorDatabase",
     "collection": "collection:Collection",

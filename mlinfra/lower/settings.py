@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlinfra.model.diagnostic import Diagnostic, Span
-from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, reveal, thaw, transform, within
+from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, holds, reveal, thaw, transform
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve.cel import descend
 from mlinfra.resolve.resolved import Resolved
@@ -79,4 +79,4 @@ def instance_span(resolved: Resolved, instance: str) -> Span | None:
 
 
 def _holds_secret(value: Any) -> bool:
-    return any(isinstance(leaf, Secret) for leaf in within(value))
+    return holds(value, Secret)

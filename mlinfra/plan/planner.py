@@ -26,6 +26,7 @@ from mlinfra.model.values import (
     SecretDigest,
     SecretRef,
     Value,
+    holds,
     leaves,
     lookup,
     path_text,
@@ -297,7 +298,7 @@ class _Walk:
 
     def _warn_of_unseen(self, resource: Resource) -> None:
         """Say what was taken as recorded because it is made with a secret that nobody keeps."""
-        if not any(isinstance(leaf, Expr) for leaf in within(resource.attributes)):
+        if not holds(resource.attributes, Expr):
             return
         for path, leaf in leaves(evaluate(resource, self._lookup)):
             if isinstance(leaf, Expr) and any(type(inner) is SecretDigest for inner in within(leaf)):
@@ -412,6 +413,8 @@ def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -
 
 def _filled(resource: Resource, secrets: Mapping[SecretRef, Secret]) -> Resource:
     """The resource with the fetched secrets in their places; the very same object when it has none."""
+    if not secrets:
+        return resource
     fetched = partial(_fetched, secrets)
     attributes = substitute(resource.attributes, _itself, fetched)
     triggers = substitute(resource.lifecycle.replace_when, _itself, fetched)

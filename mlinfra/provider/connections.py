@@ -64,7 +64,8 @@ class Connections:
     async def client(self, instance: str) -> Client:
         if instance not in self._clients:
             self._clients[instance] = asyncio.ensure_future(self._connect(instance))
-        return await asyncio.shield(self._clients[instance])
+        connecting = self._clients[instance]
+        return connecting.result() if connecting.done() else await asyncio.shield(connecting)
 
     async def _connect(self, instance: str) -> Client:
         provider: Provider = self.registry.get(instance)

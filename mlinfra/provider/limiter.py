@@ -15,7 +15,7 @@ from contextvars import ContextVar
 
 from mlinfra.provider.pace import Pace
 
-START = 16
+START = 32
 _current: ContextVar[Limiter | None] = ContextVar("mlinfra_limiter", default=None)
 
 
@@ -30,6 +30,7 @@ class Limiter:
         self._calm = 0
         self._pace = Pace()
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def limit(self) -> int:
@@ -64,7 +65,8 @@ class Limiter:
             self._calm = int(self._limit)
 
     async def _take(self) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = self._loop.create_future()
         self._queue.append(future)
         self._wake()
         try:
@@ -113,7 +115,8 @@ async def waiting() -> AsyncIterator[None]:
 
 
 def slow_down() -> None:
-    """Tell the limiter of the running call that the cloud said slow down: for provider code that repeats a request by itself."""
+    """Tell the limiter of the running call that the cloud said slow down: for provider code that repeats a request by itself, in
+    whatever thread."""
     limiter = _current.get()
-    if limiter is not None:
-        limiter.throttled()
+    if limiter is not None and limiter._loop is not None:
+        limiter._loop.call_soon_threadsafe(limiter.throttled)

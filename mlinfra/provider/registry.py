@@ -20,6 +20,7 @@ class Registry:
     def __init__(self, providers: dict[str, Provider] | None = None) -> None:
         """``providers`` replaces the installed ones (tests)."""
         self._loaded: dict[str, Provider] = dict(providers or {})
+        self._types: dict[str, ResourceType] = {}
         self._entries: dict[str, EntryPoint] | None = {} if providers is not None else None
 
     def _found(self) -> dict[str, EntryPoint]:
@@ -69,6 +70,9 @@ class Registry:
 
     def type(self, type_name: str) -> ResourceType:
         """The native type ``aws.s3_bucket``; PlanError when its provider has none of that name."""
+        known = self._types.get(type_name)
+        if known is not None:
+            return known
         provider = self.get(type_name)
         if type_name not in provider.types:
             raise PlanError(
@@ -78,7 +82,8 @@ class Registry:
                     hint=f"it has: {', '.join(sorted(provider.types))}",
                 )
             )
-        return provider.types[type_name]
+        found = self._types[type_name] = provider.types[type_name]
+        return found
 
     def schema(self, type_name: str) -> Schema:
         """The schema of the native type; PlanError as for :meth:`type`."""

@@ -23,9 +23,9 @@ from mlinfra.model.values import (
     SecretRef,
     Value,
     freeze,
+    holds,
     is_known,
     path_text,
-    within,
 )
 from mlinfra.resolve.cel_errors import ExpressionError, failed, refused
 from mlinfra.resolve.shared import ORDERED, shared
@@ -89,7 +89,7 @@ def complete(expression: Expr) -> Value:
 
 
 def _is_ready(bound: Value) -> bool:
-    return is_known(bound) and not any(isinstance(leaf, SecretDigest) for leaf in within(bound))
+    return is_known(bound) and not holds(bound, SecretDigest)
 
 
 def secret(value: Value) -> Value:
@@ -303,7 +303,7 @@ def _reveal_plain(value: Value) -> Any:
     """Plain dicts and lists for CEL, Secrets opened."""
     if isinstance(value, Secret):
         value = value.reveal()
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {k: _reveal_plain(v) for k, v in value.items()}
     if isinstance(value, tuple):
         return [_reveal_plain(v) for v in value]
@@ -315,7 +315,7 @@ def _reveal(value: Value) -> Value:
 
 
 def _has_secret(value: Value) -> bool:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return any(_has_secret(v) for v in value.values())
     if isinstance(value, tuple):
         return any(_has_secret(v) for v in value)
@@ -326,7 +326,7 @@ def _secret_texts(value: Value, *, hidden: bool = False) -> list[str]:
     """Every scalar below a Secret, as it would show in a message."""
     if isinstance(value, Secret):
         return _secret_texts(value.reveal(), hidden=True)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [text for v in value.values() for text in _secret_texts(v, hidden=hidden)]
     if isinstance(value, tuple):
         return [text for v in value for text in _secret_texts(v, hidden=hidden)]
@@ -336,7 +336,7 @@ def _secret_texts(value: Value, *, hidden: bool = False) -> list[str]:
 def _has_unknown(value: Value) -> bool:
     if value is UNKNOWN:
         return True
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return any(_has_unknown(v) for v in value.values())
     if isinstance(value, tuple):
         return any(_has_unknown(v) for v in value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -13,6 +12,8 @@ def closest(word: str, options: Iterable[str]) -> str | None:
     for name in names:
         if _fold(name) == folded:
             return name
+    import difflib
+
     found = difflib.get_close_matches(word[:80], names, n=1, cutoff=0.6)
     return found[0] if found else None
 

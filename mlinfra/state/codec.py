@@ -23,7 +23,7 @@ def encode(value: Value) -> Any:
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None or kind is float:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         encoded = {k: encode(v) for k, v in value.items()}
         return {"$map": encoded} if any(k.startswith("$") for k in encoded) else encoded
     if isinstance(value, (tuple, list)):

@@ -19,6 +19,7 @@ from mlinfra.model.values import (
     SecretDigest,
     SecretRef,
     Value,
+    holds,
     is_known,
     leaves,
     path_text,
@@ -92,7 +93,7 @@ def _kept(path: Path, have: Any, want: Any, ignore: tuple[str, ...]) -> Any:
         # the value of a recorded secret is not kept: the spec's has to do, should the provider need it
         secret = have is not MISSING and want is not MISSING and any(isinstance(leaf, SecretDigest) for _, leaf in leaves(have))
         return want if secret else have
-    if isinstance(have, Mapping) and isinstance(want, Mapping):
+    if isinstance(have, dict) and isinstance(want, dict):
         names = [*want, *(n for n in have if n not in want and ignored((*path, n), ignore))]
         kept = {n: _kept((*path, n), have.get(n, MISSING), want.get(n, MISSING), ignore) for n in names}
         return Map({n: v for n, v in kept.items() if v is not MISSING})
@@ -105,7 +106,7 @@ def cloak(observed: Value, pattern: Value) -> Value:
     """``observed`` with every leaf wrapped into Secret where ``pattern`` (wanted or recorded) has a secret."""
     if isinstance(pattern, (Secret, SecretDigest)):
         return observed if isinstance(observed, (Secret, SecretDigest)) or observed is None else Secret(observed)
-    if isinstance(pattern, Mapping) and isinstance(observed, Mapping):
+    if isinstance(pattern, dict) and isinstance(observed, dict):
         return Map({k: cloak(v, pattern.get(k)) for k, v in observed.items()})
     if isinstance(pattern, tuple) and isinstance(observed, tuple) and len(pattern) == len(observed):
         return tuple([cloak(v, p) for v, p in zip(observed, pattern, strict=True)])
@@ -123,7 +124,7 @@ def equal(have: Value, want: Value, sealer: Sealer) -> bool:
         return have is not MISSING and waits_for_secret(want)
     if isinstance(want, (Secret, SecretDigest)) or isinstance(have, (Secret, SecretDigest)):
         return have is not MISSING and want is not MISSING and _same_secret(have, want, sealer)
-    if isinstance(want, Mapping) and isinstance(have, Mapping):
+    if isinstance(want, dict) and isinstance(have, dict):
         return want.keys() == have.keys() and all(equal(have[k], v, sealer) for k, v in want.items())
     if isinstance(want, tuple) and isinstance(have, tuple):
         return len(want) == len(have) and all(equal(h, w, sealer) for h, w in zip(have, want, strict=True))
@@ -137,7 +138,8 @@ def predict(schema: Schema, wanted: Map, *, unchanged: bool = False) -> Mapping[
     attributes that depend on it are foretold no more when the inputs are ``unchanged``."""
     if schema.predict is None:
         return {}
-    if not any(isinstance(leaf, SecretDigest) or waits_for_secret(leaf) for leaf in within(wanted)):
+    waiting = holds(wanted, (SecretDigest, SecretRef, Expr))
+    if not waiting or not any(isinstance(leaf, SecretDigest) or waits_for_secret(leaf) for leaf in within(wanted)):
         return schema.predict(wanted)
     blind = transform(wanted, lambda leaf: UNKNOWN if isinstance(leaf, SecretDigest) or waits_for_secret(leaf) else leaf)
     foretold = schema.predict(blind)
@@ -167,7 +169,7 @@ def waits_for_secret(value: Value) -> bool:
         return not is_known(value) and waits_for_secret(value.reveal())
     if isinstance(value, Expr):
         bound = tuple([v for _, v in value.bindings])
-        hidden = any(isinstance(leaf, (SecretRef, SecretDigest)) for leaf in within(bound))
+        hidden = holds(bound, (SecretRef, SecretDigest))
         return hidden and not any(isinstance(leaf, Ref) or leaf is UNKNOWN for leaf in within(bound))
     return isinstance(value, SecretRef)
 
@@ -193,7 +195,7 @@ def _compare(attribute: Attribute, path: Path, have: Value, want: Value, sealer:
             return
         if attribute.unordered and _multiset(have) == _multiset(want):
             return
-    if isinstance(have, Mapping) and isinstance(want, Mapping) and not attribute.sensitive:
+    if isinstance(have, dict) and isinstance(want, dict) and not attribute.sensitive:
         for key in [*want, *(k for k in have if k not in want)]:
             _compare(attribute, (*path, key), have.get(key, MISSING), want.get(key, MISSING), sealer, changes)
     elif _lists_of_maps(have, want):

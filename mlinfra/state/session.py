@@ -124,7 +124,7 @@ class Session:
             self._gathered.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
-        await asyncio.shield(future)
+        await future  # who is cancelled here takes only the future along: the entries are written all the same
 
     async def restore(self, state: State) -> None:
         """Put ``state`` in the place of everything that is recorded; open intents are kept. One atomic write."""

@@ -27,37 +27,112 @@ _TAKEN = re.compile(
     r"ConflictException\.AlreadyExists)$"
 )
 _SLOW = frozenset(
-    """Throttling ThrottlingException ThrottledException Throttled RequestLimitExceeded TooManyRequestsException SlowDown 503SlowDown
-    RequestThrottled RequestThrottledException PriorRequestNotComplete BandwidthLimitExceeded EC2ThrottledException
-    TransactionInProgressException ProvisionedThroughputExceededException""".split()
+    [
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "Throttled",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "SlowDown",
+        "503SlowDown",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "PriorRequestNotComplete",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "TransactionInProgressException",
+        "ProvisionedThroughputExceededException",
+    ]
 )
 _FORBIDDEN = frozenset(
-    """AccessDenied AccessDeniedException AccessDeniedForDependencyException AllAccessDisabled UnauthorizedOperation AuthFailure
-    ExpiredToken ExpiredTokenException InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch InvalidAccessKeyId
-    OptInRequired NotAuthorized AuthorizationError InvalidToken TokenRefreshRequired 403 Forbidden
-    IncompleteSignature MissingAuthenticationToken""".split()
+    [
+        "AccessDenied",
+        "AccessDeniedException",
+        "AccessDeniedForDependencyException",
+        "AllAccessDisabled",
+        "UnauthorizedOperation",
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+        "OptInRequired",
+        "NotAuthorized",
+        "AuthorizationError",
+        "InvalidToken",
+        "TokenRefreshRequired",
+        "403",
+        "Forbidden",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+    ]
 )
 _SIGN_IN = frozenset(
-    """ExpiredToken ExpiredTokenException InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch InvalidAccessKeyId
-    InvalidToken TokenRefreshRequired""".split()
+    [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "TokenRefreshRequired",
+    ]
 )
 _FULL = re.compile(
     r"(LimitExceeded\w*|ServiceQuotaExceeded\w*|ResourceLimitExceeded|Insufficient\w*Capacity\w*|VcpuLimitExceeded|TooManyBuckets|"
     r"MaxSpotInstanceCountExceeded|InstanceLimitExceeded|Unsupported\w*Capacity)$"
 )
 _CHANGED = frozenset(
-    """ConflictException ConcurrentModification ConcurrentModificationException ConcurrentUpdateException OperationAborted ResourceInUse
-    ResourceInUseException DeleteConflict DependencyViolation ResourceConflictException ConditionalRequestConflict IncorrectState
-    IncorrectInstanceState VolumeInUse ResourceContention ScalingActivityInProgress InvalidGroup.InUse IncorrectModificationState
-    ConcurrentOperationException ResourceInUseFault""".split()
+    [
+        "ConflictException",
+        "ConcurrentModification",
+        "ConcurrentModificationException",
+        "ConcurrentUpdateException",
+        "OperationAborted",
+        "ResourceInUse",
+        "ResourceInUseException",
+        "DeleteConflict",
+        "DependencyViolation",
+        "ResourceConflictException",
+        "ConditionalRequestConflict",
+        "IncorrectState",
+        "IncorrectInstanceState",
+        "VolumeInUse",
+        "ResourceContention",
+        "ScalingActivityInProgress",
+        "InvalidGroup.InUse",
+        "IncorrectModificationState",
+        "ConcurrentOperationException",
+        "ResourceInUseFault",
+    ]
 )
 _BROKEN = frozenset(
-    """InternalError InternalFailure InternalServerError InternalServiceException ServiceUnavailable ServiceUnavailableException
-    RequestTimeout RequestTimeoutException ServerException InternalServiceError HandlerInternalFailureException
-    ServiceInternalErrorException NetworkFailure NotStabilized Unavailable InternalFailureException""".split()
+    [
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServerException",
+        "InternalServiceError",
+        "HandlerInternalFailureException",
+        "ServiceInternalErrorException",
+        "NetworkFailure",
+        "NotStabilized",
+        "Unavailable",
+        "InternalFailureException",
+    ]
 )
 _LOST = re.compile(
-    r"could not find|does not exist|not found|recordnotfound|no such|cannot find|doesn't exist|unable to find", re.IGNORECASE
+    r"no [a-z ]+ found|could not find|does not exist|not found|recordnotfound|no such|cannot find|doesn't exist|unable to find",
+    re.IGNORECASE,
 )
 _THERE = re.compile(r"already exist|already in use|cannot create a duplicate|already owned|duplicate", re.IGNORECASE)
 _ASSUME = re.compile(
@@ -102,7 +177,13 @@ def failure_of(service: str, error: Refused, *, path: Path = ()) -> Failure:
     said = f"{error.message} ({error.code or error.status}; {where})"
     code = error.code.rpartition("#")[2].removesuffix("Error") if error.code.endswith("Error") else error.code.rpartition("#")[2]
     making = error.operation.startswith(("Create", "Register", "Run", "Put"))
-    vague = code in ("Validation", "ValidationException", "ValidationError", "InvalidParameterValue", "InvalidParameterCombination")
+    vague = code in (
+        "Validation",
+        "ValidationException",
+        "ValidationError",
+        "InvalidParameterValue",
+        "InvalidParameterCombination",
+    )
     if code in _SLOW or error.code in _SLOW or error.status == 429 or "Rate exceeded" in error.message:
         return Throttled(said, after=error.after)
     if _ASSUME.search(error.message) and not (code in _FORBIDDEN and "iam:passrole" in error.message.lower()):
@@ -135,7 +216,12 @@ def failure_of(service: str, error: Refused, *, path: Path = ()) -> Failure:
     return Invalid(said, path=path)
 
 
-_IAM = {"cloudwatch": "cloudwatch", "stepfunctions": "states", "cloudcontrol": "cloudformation", "resourcegroupstaggingapi": "tag"}
+_IAM = {
+    "cloudwatch": "cloudwatch",
+    "stepfunctions": "states",
+    "cloudcontrol": "cloudformation",
+    "resourcegroupstaggingapi": "tag",
+}
 
 
 def _permission(service: str, operation: str) -> str:

@@ -122,7 +122,8 @@ def _inline_policies(value: Value) -> Value:
     if not isinstance(value, tuple):
         return value
     return tuple(
-        Map({"name": p.get("PolicyName"), "policy": _document(p.get("PolicyDocument"))}) if isinstance(p, Map) else p for p in value
+        Map({"name": p.get("PolicyName"), "policy": _document(p.get("PolicyDocument"))}) if isinstance(p, Map) else p
+        for p in value
     )
 
 

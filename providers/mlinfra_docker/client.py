@@ -291,8 +291,7 @@ class DockerClient:
         found = self.optional(f"/networks/{self.network}")
         if found is None or found.get("Containers") or found["Labels"] != self.shared_labels():
             return
-        ours = labels.filters(project=self.project, env=self.environment)
-        if not self.get("/containers/json", all="true", filters=ours):
+        if not self.get("/containers/json", all="true", filters={"network": [self.network]}):  # stopped ones count
             self.delete(f"/networks/{self.network}")
 
 

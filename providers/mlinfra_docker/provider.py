@@ -18,6 +18,7 @@ class DockerProvider:
         {
             "docker.network": f"{_HERE}.resources.network:Network()",
             "docker.volume": f"{_HERE}.resources.volume:Volume()",
+            "docker.image": f"{_HERE}.resources.image:Image()",
             "docker.container": f"{_HERE}.resources.container:Container()",
             "docker.milvus": f"{_HERE}.resources.service:Milvus()",
             "docker.mlflow": f"{_HERE}.resources.service:Mlflow()",
@@ -36,7 +37,8 @@ class DockerProvider:
         {
             kind: f"{_HERE}.lowering.{kind}:lower"
             for kind in (
-                "bucket", "dataset", "vector_database", "model_registry", "model", "training_job", "training_cluster", "data_pipeline", "endpoint",
+                "bucket", "dataset", "image", "vector_database", "model_registry", "model",
+                "training_job", "training_cluster", "data_pipeline", "endpoint",
             )
         }
     )  # fmt: skip

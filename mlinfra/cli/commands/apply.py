@@ -27,7 +27,7 @@ def command(
     Shows the plan and asks, unless --yes is given. A saved PLANFILE has been looked at already: it is performed at once,
     or refused when something that it depends on has moved since.
     """
-    from mlinfra import upkeep, workflow
+    from mlinfra import workflow
 
     if destroy and refresh_only:
         raise click.UsageError("--destroy and --refresh-only exclude each other")
@@ -39,6 +39,8 @@ def command(
             raise click.UsageError(f"{refused[0]} cannot change a saved plan; give it to mlinfra plan")
         options = session.options(waits=True, **engine)
         begin(session)
+        from mlinfra import upkeep
+
         return carry_out(session, options, workflow.bearing(upkeep.load_plan(options, planfile), options), yes=True)
     need_approval(yes=yes, json=session.json, what="apply")
     mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"

@@ -11,7 +11,7 @@ from mlinfra.cli.render_json import outputs_json, value_json
 from mlinfra.cli.render_state import outputs_text, raw_text, value_text
 from mlinfra.cli.session import Session, common
 from mlinfra.model.errors import MlinfraError
-from mlinfra.model.values import SecretDigest, Value, within
+from mlinfra.model.values import SecretDigest, Value, holds
 
 
 @click.command("output")
@@ -53,7 +53,7 @@ def _opened(name: str, value: Value, *, asked: bool, open_: Callable[[], Value])
         hint = "--raw or --json shows it, when the state keeps it (state.encryption)"
         raise MlinfraError.of("cli.output_not_shown", f"the output {name!r} is sensitive", hint=hint)
     opened = open_()
-    if any(isinstance(leaf, SecretDigest) for leaf in within(opened)):
+    if holds(opened, SecretDigest):
         hint = "configure state.encryption and apply again: then sensitive outputs are kept, encrypted"
         why = "its value is not kept: this state is not encrypted, or was not when it was recorded"
         raise MlinfraError.of("cli.output_not_shown", f"the output {name!r} is sensitive, and {why}", hint=hint)

@@ -42,7 +42,7 @@ def command(
     Exit codes: 0 done, 1 error, 2 there are changes (only with --detailed-exitcode),
     3 a policy refuses them.
     """
-    from mlinfra import upkeep, workflow
+    from mlinfra import workflow
 
     if destroy and refresh_only:
         raise click.UsageError("--destroy and --refresh-only exclude each other")
@@ -52,6 +52,8 @@ def command(
     show_plan(session, planned)
     write_reports(planned, json_into=json_into, markdown=markdown, html=html)
     if out is not None:
+        from mlinfra import upkeep
+
         upkeep.save_plan(options, planned, out)
         if planned.plan.refused and not session.json:
             session.line(f"\nSaved the plan to {out}. It cannot be applied while a policy refuses it.")

@@ -37,7 +37,8 @@ Address = Annotated[Url, AfterValidator(_no_credentials)]
 class StoreSettings(BaseModel):
     """The keys that every store takes. ``encryption`` is read by :mod:`mlinfra.state.encryption`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # one of these models is used in a run, and each would cost 3 ms to make ready
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     store: str = "local"
     encryption: dict[str, Any] | None = None

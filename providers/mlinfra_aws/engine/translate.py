@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlinfra.model.values import Map, Secret, Value, freeze
-
 from mlinfra_aws.engine.published import Fragment, Published
 
 NOTHING = Map()

@@ -40,7 +40,11 @@ def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if old:
         sent["NoncurrentVersionTransitions"] = [
-            _some(StorageClass=t["StorageClass"], NoncurrentDays=t["TransitionInDays"], NewerNoncurrentVersions=t.get("NewerNoncurrentVersions"))
+            _some(
+                StorageClass=t["StorageClass"],
+                NoncurrentDays=t["TransitionInDays"],
+                NewerNoncurrentVersions=t.get("NewerNoncurrentVersions"),
+            )
             for t in old
         ]
     if rule.get("NoncurrentVersionExpirationInDays") is not None:
@@ -92,7 +96,11 @@ def _told(rule: Mapping[str, Any]) -> Map:
     if tags:
         found["TagFilters"] = tuple([Map(Key=t["Key"], Value=t["Value"]) for t in tags])
     expiration = rule.get("Expiration") or {}
-    for api, ours in (("Days", "ExpirationInDays"), ("Date", "ExpirationDate"), ("ExpiredObjectDeleteMarker", "ExpiredObjectDeleteMarker")):
+    for api, ours in (
+        ("Days", "ExpirationInDays"),
+        ("Date", "ExpirationDate"),
+        ("ExpiredObjectDeleteMarker", "ExpiredObjectDeleteMarker"),
+    ):
         if expiration.get(api) is not None:
             value = expiration[api]
             found[ours] = value.isoformat() if hasattr(value, "isoformat") else value

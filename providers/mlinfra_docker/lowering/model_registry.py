@@ -10,7 +10,15 @@ from mlinfra_docker.mlflow_api import ARTIFACTS
 
 _PORT = 5000
 _DATA = "/mlflow"
-_HEALTHY = "import urllib.request as u; u.urlopen('http://localhost:5000/health', timeout=5)"
+_HEALTHY = """\
+python3 -c "
+import sys, urllib.request
+try:
+    urllib.request.urlopen('http://localhost:5000/health', timeout=5)
+except OSError as error:
+    sys.exit(str(error))
+"
+"""
 
 
 def lower(spec: ModelRegistry, context: LoweringContext) -> Lowered:
@@ -29,7 +37,7 @@ def lower(spec: ModelRegistry, context: LoweringContext) -> Lowered:
         target=_DATA,
         port=_PORT,
         published=spec.port,
-        health=health_check(f'python3 -c "{_HEALTHY}"', patience=180.0),
+        health=health_check(_HEALTHY, patience=300.0),
     )  # fmt: skip
     outputs = {"id": "Name", "name": "Name", "uri": "uri", "tracking_uri": "uri", "ui": "uri"}
     return Lowered(

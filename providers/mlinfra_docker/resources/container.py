@@ -114,6 +114,8 @@ class Container:
         memory = attributes.get("Memory")
         if isinstance(memory, int) and 0 < memory < 6 * 2**20:
             return [(("Memory",), "Docker takes no memory limit below 6 MiB (6291456 bytes)")]
+        if attributes.get("ReadonlyRootfs") is True and isinstance(attributes.get("Files"), Mapping):
+            return [(("Files",), "Docker writes no files into a container whose root is read-only: mount a volume with them")]
         return []
 
 

@@ -26,6 +26,7 @@ _NODE = "mlinfra:node"
 _GCS = 6379
 _CLIENT = 10001
 _START = 180.0
+_SLOW = "timed out during startup"
 _STARTED_WITH = "Ray: a node says how much it has when it starts"
 
 
@@ -147,16 +148,27 @@ async def _make_so(client: DockerClient, desired: Desired, op: str) -> Observed:
             raise failures.exceptions[0] from None
     observed = await client.run(_read, client, name, wanted)
     assert observed is not None
-    await _until_alive(observed, count, within)
+    await _until_alive(client, observed, count, within)
     return observed
 
 
-async def _until_alive(observed: Observed, count: int, within: float) -> None:
-    """Wait until Ray itself counts as many nodes."""
-    dashboard = str(observed.attributes["dashboard"])
+async def _until_alive(client: DockerClient, observed: Observed, count: int, within: float) -> None:
+    """Wait until Ray itself counts as many nodes. Invalid, with its last lines, when a node ends meanwhile.
+
+    Ray gives a node half a minute to start, and ends it when the machine was too busy: such a one is started again."""
+    dashboard, found, tries = str(observed.attributes["dashboard"]), 0, 3 * count
     try:
         async with asyncio.timeout(within):
-            while (found := await asyncio.to_thread(alive_nodes, dashboard)) is not None and found < count:
+            while (found := await asyncio.to_thread(alive_nodes, dashboard)) < count:
+                for seen in (await client.run(_nodes, client, observed.id)).values():
+                    if containers.status(seen) != "running":
+                        tail = await client.run(containers.tail_text, client, seen["Id"])
+                        if _SLOW in tail and tries:
+                            tries -= 1
+                            say(f"{seen['Name'].lstrip('/')} was slow to start: once more")
+                            await client.run(client.post, f"/containers/{seen['Id']}/start")
+                            continue
+                        raise Invalid(f"{seen['Name'].lstrip('/')} ended right after its start{tail}")
                 async with waiting():
                     await asyncio.sleep(0.5)
     except TimeoutError:
@@ -180,7 +192,7 @@ def _plan(client: DockerClient, name: str, number: int, image: str, limits: Limi
         "Mounts": [mount(shared_volume(name), SHARED)],
         **limits.host_config(client),
     }
-    body: dict[str, Any] = {"Image": image, "Env": ["RAY_DISABLE_MEMORY_MONITOR=1"]}
+    body: dict[str, Any] = {"Image": image, "Env": [f"RAY_DASHBOARD_STARTUP_TIMEOUT_S={int(_START)}"]}
     if number == 0:
         start += ["--head", f"--port={_GCS}", f"--ray-client-server-port={_CLIENT}", "--include-dashboard=true",
                   "--dashboard-host=0.0.0.0", f"--dashboard-port={DASHBOARD}"]  # fmt: skip

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from mlinfra.provider.failures import Invalid, Transient
+from mlinfra.provider.failures import Failure, Invalid, Transient
 
 DASHBOARD = 8265
 SHARED = "/mlinfra/shared"
@@ -20,15 +20,13 @@ def shared_volume(cluster: str) -> str:
     return f"{cluster}-shared"
 
 
-def alive_nodes(dashboard: str) -> int | None:
-    """How many nodes Ray counts; 0 while it does not answer, None when it cannot tell (its state API is off). Blocks."""
+def alive_nodes(dashboard: str) -> int:
+    """How many nodes Ray counts; 0 while it does not answer. Blocks."""
     try:
         found = _ask(dashboard, "GET", "/api/v0/nodes?limit=1000")
-        return int(sum(node["state"] == "ALIVE" for node in found["data"]["result"]["result"]))
-    except Transient:
+        return sum(str(node["state"]) == "ALIVE" for node in found["data"]["result"]["result"])
+    except (Failure, KeyError, TypeError):
         return 0
-    except (Invalid, KeyError, TypeError):
-        return None
 
 
 def submit(dashboard: str, entrypoint: str, submission: str) -> None:

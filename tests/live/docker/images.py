@@ -62,6 +62,8 @@ class Recipe:
 
 
 _SITE = "usr/local/lib/python3.11/dist-packages"
+COMPILED = f"RUN python3 -m compileall -q -j 0 /{_SITE} || true"
+"""As a pulled image's packages are: a container does not keep what it compiles."""
 
 BASE = Recipe(
     name="python",

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from live.docker.images import BASE, Recipe
+from live.docker.images import BASE, COMPILED, Recipe
 
 from mlinfra_docker.pipelines.dagster_containers import REQUIREMENTS
 from mlinfra_docker.runs.environment import OFFERED
 from mlinfra_docker.serving.models import SERVER
 
-_COMPILED = "RUN python3 -m compileall -q -j 0 /usr/local/lib/python3.11/dist-packages || true"
-"""As a pulled image's packages are: a container does not keep what it compiles."""
-
 PYTHON = Recipe(
     name="python-ml",
     base=BASE,
     wheels=("pip", *dict.fromkeys((*OFFERED, *SERVER))),
-    config=("RUN rm -f /usr/lib/python3.11/EXTERNALLY-MANAGED", _COMPILED),
+    config=("RUN rm -f /usr/lib/python3.11/EXTERNALLY-MANAGED", COMPILED),
 )
 """In place of ``python:3.11-slim``, with what is installed on it here already: nothing can be downloaded inside a build."""
 
-DAGSTER = Recipe(name="dagster", base=PYTHON, wheels=REQUIREMENTS, config=(_COMPILED,))
+DAGSTER = Recipe(name="dagster", base=PYTHON, wheels=REQUIREMENTS, config=(COMPILED,))
 
 HAPROXY = Recipe(
     name="haproxy",
@@ -30,7 +27,8 @@ HAPROXY = Recipe(
 )  # fmt: skip
 """In place of ``haproxy:3.0-alpine``."""
 
-RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(_COMPILED,))
+_RAY = Recipe(name="ray", base=BASE, wheels=("ray[default]",), config=(COMPILED,))
+RAY = Recipe(name="ray-bash", base=_RAY, debian=("bash",))
 """In place of ``rayproject/ray``."""
 
 SERVER_IMAGE = Recipe(

@@ -1,0 +1,166 @@
+"""``data`` beside ``terraform_data``: resources that need no world, so that what is measured is the engine alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.measuring import MLINFRA, Figures, in_turn, measure, progress
+from benchmarks.report import Goal, Row, Section
+from benchmarks.terraform import BINARY, Terraform, write_state
+
+LINKS = 10
+"""Resources in a chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``chained``: each refers to the one before it, ten in a chain. ``for_each``: one block makes them all."""
+
+    name: str
+    chained: bool = False
+    for_each: bool = False
+
+    def spec(self, count: int, first: str = "one") -> str:
+        """Our spec. ``first`` is the value of the first resource, which its chain repeats."""
+        lines = ["version: 1", "project: bench", "resources:"]
+        if self.for_each:
+            items = {f"k{n}": first if n == 0 else f"value {n}" for n in range(count)}
+            lines.append(f"  r: {{kind: data, for_each: {json.dumps(items)}, input: '${{each.value}}'}}")
+            return "\n".join(lines) + "\n"
+        for n in range(count):
+            value = f"${{r{n - 1}.output}}" if self._refers(n) else self._value(n, first)
+            lines.append(f"  r{n}: {{kind: data, input: '{value}'}}")
+        return "\n".join(lines) + "\n"
+
+    def terraform(self, count: int, first: str = "one") -> str:
+        """The same for Terraform."""
+        if self.for_each:
+            items = {f"k{n}": first if n == 0 else f"value {n}" for n in range(count)}
+            return f'resource "terraform_data" "r" {{\n  for_each = {json.dumps(items)}\n  input    = each.value\n}}\n'
+        blocks = []
+        for n in range(count):
+            value = f"terraform_data.r{n - 1}.output" if self._refers(n) else f'"{self._value(n, first)}"'
+            blocks.append(f'resource "terraform_data" "r{n}" {{\n  input = {value}\n}}\n')
+        return "".join(blocks)
+
+    def values(self, count: int) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """What an apply makes: every resource's value, and what it depends on, through the whole chain."""
+        begin = [n - n % LINKS if self.chained else n for n in range(count)]
+        values = {f"r{n}": self._value(begin[n], "one") for n in range(count)}
+        return values, {f"r{n}": [f"r{need}" for need in range(begin[n], n)] for n in range(count)}
+
+    def _refers(self, n: int) -> bool:
+        return self.chained and n % LINKS > 0
+
+    @staticmethod
+    def _value(n: int, first: str) -> str:
+        return first if n == 0 else f"value {n}"
+
+
+CHAINS = Shape("chains of ten", chained=True)
+INDEPENDENT = Shape("independent")
+FOR_EACH = Shape("for_each", for_each=True)
+
+
+class Work:
+    """Both sides of one size and shape. ``limit``: Terraform applies and destroys no more than so many; above, its state is written
+    for it."""
+
+    def __init__(self, folder: Path, shape: Shape, count: int, runs: int, limit: int, peer: bool = True) -> None:
+        self.ours, self.folder = folder / "ours", folder
+        self.ours.mkdir(parents=True)
+        self.shape, self.count, self.runs = shape, count, runs
+        self.applies = count <= limit
+        self.peer: Terraform | None = None
+        (self.ours / "mlinfra.yaml").write_text(shape.spec(count))
+        if BINARY and peer:
+            theirs = folder / "theirs"
+            theirs.mkdir()
+            (theirs / "main.tf").write_text(shape.terraform(count))
+            self.peer = Terraform(theirs)
+
+    def mlinfra(self, *words: str) -> Figures:
+        return measure([*MLINFRA, *words], self.ours)
+
+    def row(
+        self, name: str, ours: Callable[[], Figures], theirs: Callable[[], Figures] | None, runs: int = 1, why: str = ""
+    ) -> Row:
+        progress(f"{self.count:,} data, {self.shape.name}: {name}")
+        work = [ours, *([theirs] if theirs is not None else [])]
+        found = in_turn(runs, *work)
+        return Row(
+            work=f"{self.count:,} {self.shape.name}: {name}", ours=found[0], theirs=found[1] if found[1:] else None, why=why
+        )
+
+    def all(self) -> dict[str, Row]:
+        """The life of a stack, in order."""
+        peer = self.peer
+        why = "" if self.applies or not peer else "Terraform not tried: it rewrites its state after each"
+        theirs: dict[str, Callable[[], Figures]] = {}
+        if peer:
+            theirs = {"validate": peer.validate, "plan": peer.plan, "no-op plan": peer.plan, "change": peer.apply}
+            if self.applies:
+                theirs |= {"apply": peer.apply, "destroy": peer.destroy}
+        validate, plan = partial(self.mlinfra, "validate"), partial(self.mlinfra, "plan")
+        apply, destroy = partial(self.mlinfra, "apply", "--yes"), partial(self.mlinfra, "destroy", "--yes")
+        found = {
+            "validate": self.row("validate", validate, theirs.get("validate"), self.runs),
+            "plan": self.row("plan", plan, theirs.get("plan"), self.runs),
+            "apply": self.row("apply", apply, theirs.get("apply"), why=why),
+        }
+        if peer and not self.applies:
+            write_state(peer.folder, *self.shape.values(self.count))
+        found["no-op plan"] = self.row("no-op plan", plan, theirs.get("no-op plan"), self.runs)
+        (self.ours / "mlinfra.yaml").write_text(self.shape.spec(self.count, "another"))
+        if peer:
+            (peer.folder / "main.tf").write_text(self.shape.terraform(self.count, "another"))
+        found["one change"] = self.row("apply of one changed value", apply, theirs.get("change"))
+        found["destroy"] = self.row("destroy", destroy, theirs.get("destroy"), why=why)
+        return found
+
+
+def run(folder: Path, *, quick: bool) -> Section:
+    """1,000 in every shape, 10,000 and (for us alone) 100,000 in chains; quick: 200, and 1,000 that Terraform does not apply."""
+    section = Section("`data` against `terraform_data`")
+    found: dict[tuple[str, int], dict[str, Row]] = {}
+    limit = 200 if quick else 1_000
+    if quick:
+        sizes = [(CHAINS, 200), (CHAINS, 1_000), (CHAINS, 10_000)]
+    else:
+        sizes = [(CHAINS, 100), *((shape, 1_000) for shape in (INDEPENDENT, FOR_EACH, CHAINS))]
+        sizes += [(FOR_EACH, 10_000), (CHAINS, 10_000), (CHAINS, 100_000)]
+    for shape, count in sizes:
+        peer = count <= (1_000 if quick else 10_000)
+        work = Work(folder / f"{shape.name}-{count}", shape, count, 1 if quick or count > 10_000 else 3, limit, peer)
+        found[shape.name, count] = rows = work.all()
+        section.rows += rows.values()
+    section.goals += list(_goals(found))
+    section.remarks.append(
+        "State that Terraform is not asked to write (more than 1,000 resources) is written for it, as it would be."
+    )
+    return section
+
+
+def _goals(found: dict[tuple[str, int], dict[str, Row]]) -> list[Goal]:
+    goals: list[Goal] = []
+    chains = {count: rows for (name, count), rows in found.items() if name == CHAINS.name}
+
+    def against(count: int, row: str, figure: str, most: float, title: str) -> None:
+        pair = chains.get(count, {}).get(row)
+        if pair is not None and pair.theirs is not None:
+            goals.append(Goal(work=title, found=getattr(pair.ours, figure) / getattr(pair.theirs, figure), most=most))
+
+    against(1_000, "no-op plan", "wall", 0.25, "no-op plan of 1,000 `data`, wall")
+    against(10_000, "no-op plan", "wall", 0.06, "no-op plan of 10,000 `data`, wall")
+    against(10_000, "no-op plan", "memory", 0.25, "no-op plan of 10,000 `data`, peak memory")
+    against(1_000, "apply", "wall", 0.03, "apply of 1,000, local state")
+    against(1_000, "destroy", "wall", 0.02, "destroy of 1,000, local state")
+    if 10_000 in chains and 100_000 in chains:
+        for row in ("plan", "apply"):
+            grown = chains[100_000][row].ours.wall / chains[10_000][row].ours.wall
+            goals.append(Goal(work=f"our own growth from 10,000 to 100,000, {row}", found=grown, most=11.0))
+    return goals
