@@ -66,6 +66,7 @@ class Aws:
         self.project = context.project
         self.environment = context.environment
         self.base = context.base
+        self.excluded = context.excluded
         self.batcher = Batcher()
         self.made: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="mlinfra-aws")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
+
+if TYPE_CHECKING:
+    from mlinfra.provider.terraform import TerraformType
 
 _HERE = "mlinfra_aws"
 
@@ -48,11 +51,39 @@ class AwsProvider:
             "aws.dynamodb_table": f"{_HERE}.resources.dynamodb:TABLE",
             "aws.cloudwatch_alarm": f"{_HERE}.resources.observability:ALARM",
             "aws.eventbridge_rule": f"{_HERE}.resources.observability:RULE",
+            # what only portable kinds need
+            "aws.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "aws.model_artifact": f"{_HERE}.resources.artifact:ModelArtifact()",
+            "aws.run_code": f"{_HERE}.resources.code:RunCode()",
+            "aws.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
+            "aws.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
         }
     )
-    lowerings: Mapping[str, Lowering] = Lazy({})
+    lowerings: Mapping[str, Lowering] = Lazy(
+        {
+            kind: f"{_HERE}.lowering.{kind}:lower"
+            for kind in (
+                "bucket",
+                "dataset",
+                "data_pipeline",
+                "training_cluster",
+                "training_job",
+                "model_registry",
+                "model",
+                "endpoint",
+                "vector_database",
+            )
+        }
+    )
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
+
+    @property
+    def terraform(self) -> Mapping[str, TerraformType]:
+        """What Terraform calls these types (for the plan's JSON)."""
+        from mlinfra_aws.terraform import TYPES
+
+        return TYPES
 
     @property
     def config(self) -> type[Any]:

@@ -26,6 +26,8 @@ _GRACE = 1.0
 _PORTS = range(20000, 30000)
 _PORT_TRIES = 20
 _TAIL = 20
+_SIGNALLED = (137, 143)
+_GOING_DOWN = 5.0
 
 Inspect = Mapping[str, Any]
 """What ``GET /containers/ID/json`` answers."""
@@ -209,7 +211,17 @@ def _ended(client: DockerClient, seen: Inspect) -> Failure:
         return Quota(
             f"{name} was killed: it needs more memory than its limit{of}{tail}", path=("Memory",), hint="raise its memory"
         )
+    if seen["State"].get("ExitCode") in _SIGNALLED:  # not by itself: somebody stopped it, or the engine that goes down
+        _see_whether_it_goes_down(client)
     return Invalid(f"{name} ended with exit code {seen['State'].get('ExitCode')}{tail}", hint="its log says why")
+
+
+def _see_whether_it_goes_down(client: DockerClient) -> None:
+    """Transient when the engine stops answering within a few seconds: it ends its containers before it ends itself."""
+    end = time.monotonic() + _GOING_DOWN
+    while time.monotonic() < end:
+        client.get("/version")
+        time.sleep(_POLL)
 
 
 def _unhealthy(client: DockerClient, seen: Inspect, reason: str) -> Failure:

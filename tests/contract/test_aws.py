@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mlinfra.model.values import Secret
-from mlinfra.provider.contract import Finds
-from mlinfra.provider.testing import Given, ProviderContract, Sample, World
+from mlinfra.provider.contract import FileDigest, Finds
+from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
 from mlinfra.provider.testing.contract import can
 from mlinfra_aws.provider import AwsProvider
 
@@ -550,9 +550,133 @@ RELATIONS = frozenset(
 """Relations between two objects have no place for a mark: whoever made it, it is found by what it relates (decision 0041)."""
 
 
+BUCKET = Given(type="aws.s3_bucket", attributes={"BucketName": "contract-work", "ForceDestroy": True})
+
+
+def dataset(w: World, name: str, file: str) -> dict[str, Any]:
+    found = w.digest(file)
+    return {"bucket": "contract-work", "name": name, "source": file, "version": found.digest, "size": found.size, "file": file}
+
+
+def artifact(w: World, folder: str) -> dict[str, Any]:
+    digest = w.digest(folder).digest
+    return {"bucket": "contract-work", "model": "m", "version": "v1", "path": folder, "content": digest}
+
+
+def steps(w: World, command: str) -> dict[str, Any]:
+    code = {"path": "code", "digest": w.digest("code", "code").digest}
+    return {"bucket": "contract-work", "code": code, "steps": {"one": {"command": command, "outputs": ("out",)}}}
+
+
+def job(w: World, name: str, command: str) -> dict[str, Any]:
+    code = {"path": "code", "digest": w.digest("code", "code").digest}
+    machine = {"role": "worker", "image": IMAGE, "instance_type": "ml.m5.large"}
+    return {"name": name, "bucket": "contract-work", **machine, "code": code, "run": command, "run_on_apply": False}
+
+
+CODE = {"code/main.py": "print(1)\n"}
+OURS = (
+    Sample(
+        type="aws.dataset",
+        needs={"bucket": BUCKET},
+        files={"a.csv": "a\n1\n", "b.csv": "a\n2\n"},
+        create=lambda w: dataset(w, "rows", "a.csv"),
+        update=lambda w: dataset(w, "rows", "b.csv"),
+        replace=lambda w: dataset(w, "others", "a.csv"),
+    ),
+    Sample(
+        type="aws.model_artifact",
+        needs={"bucket": BUCKET},
+        files={"one/MLmodel": "flavors: {}\n", "two/weights.bin": "w"},
+        create=lambda w: artifact(w, "one"),
+        replace=lambda w: artifact(w, "two"),
+        alone=False,
+    ),
+    Sample(
+        type="aws.run_code",
+        needs={"bucket": BUCKET},
+        files=CODE,
+        create=lambda w: steps(w, "python main.py"),
+        update=lambda w: steps(w, "python main.py --again"),
+    ),
+    Sample(
+        type="aws.pipeline_run",
+        needs={"bucket": BUCKET},
+        files=CODE,
+        create=lambda w: {**steps(w, "python main.py"), "pipeline": "p", "run_on_apply": False},
+        update=lambda w: {**steps(w, "python main.py --again"), "pipeline": "p", "run_on_apply": False},
+        replace=lambda w: {**steps(w, "python main.py"), "pipeline": "q", "run_on_apply": False},
+    ),
+    Sample(
+        type="aws.training_run",
+        needs={"bucket": BUCKET},
+        files=CODE,
+        create=lambda w: job(w, "j", "python main.py"),
+        update=lambda w: job(w, "j", "python main.py --again"),
+        replace=lambda w: job(w, "k", "python main.py"),
+    ),
+)
+DIGEST = FileDigest("sha256:" + "0" * 64, 12, 1, single=True)
+REGION = {"region": "eu-central-1"}
+CLUSTER = {
+    "kind": "training_cluster", "id": "jobs", "name": "bucket", "engine": "managed", "address": "sagemaker:ml.m5.large", "nodes": 2,
+    "accelerators": {},
+}  # fmt: skip
+VERSION = {"uri": "s3://models/m/v1/abc", "digest": "sha256:1", "number": "arn"}
+PORTABLES = (
+    Portable(kind="bucket", properties={"versioning": True}),
+    Portable(
+        kind="dataset",
+        properties={"bucket": {"kind": "bucket", "name": "raw", "id": "raw", "uri": "s3://raw"}, "source": "rows.csv"},
+        digests={("rows.csv", "data"): DIGEST},
+    ),
+    Portable(
+        kind="data_pipeline",
+        properties={"steps": {"clean": {"run": "python clean.py", "outputs": ("clean",)}}, "schedule": "0 3 * * 1"},
+        digests={(".", "code"): DIGEST},
+        settings=REGION,
+    ),
+    Portable(kind="training_cluster", properties={"resources": {"accelerators": "T4"}}, settings=REGION),
+    Portable(kind="training_cluster", properties={"nodes": {"min": 2, "max": 2}}, settings=REGION, name="hyperpod"),
+    Portable(
+        kind="training_cluster",
+        properties={"engine": "ray", "resources": {"accelerators": "A100:8", "spot": True}, "nodes": {"min": 0, "max": 4}},
+        settings=REGION,
+        name="ray",
+    ),
+    Portable(
+        kind="training_job", properties={"run": "python train.py", "cluster": CLUSTER}, digests={(".", "code"): DIGEST}, settings=REGION
+    ),
+    Portable(kind="training_job", properties={"run": "python train.py"}, digests={(".", "code"): DIGEST}, settings=REGION, name="alone"),
+    Portable(kind="model_registry"),
+    Portable(
+        kind="model",
+        properties={
+            "registry": {"kind": "model_registry", "name": "registry", "id": "registry"},
+            "versions": {"v1": {"artifact": "s3://jobs/content/" + "1" * 64}, "v2": {"image": IMAGE}},
+            "aliases": {"champion": "v1"},
+        },
+        settings=REGION,
+    ),
+    Portable(kind="endpoint", properties={"variants": {"champion": {"model": VERSION}}}, settings=REGION),
+    Portable(
+        kind="endpoint",
+        properties={
+            "variants": {"champion": {"model": VERSION}, "next": {"image": IMAGE, "shadow": True}},
+            "replicas": {"min": 1, "max": 4, "target": {"concurrency": 8}},
+            "resources": {"accelerators": "A10G"},
+        },
+        settings=REGION,
+        name="scaled_with_a_shadow",
+    ),
+    Portable(kind="vector_database", properties={"version": "2.6", "resources": {"cpus": 4, "memory": "16GB", "disk": "200GB"}}, settings=REGION),
+)  # fmt: skip
+
+
 class TestAws(ProviderContract):
     provider = AwsProvider()
-    samples = SAMPLES
+    samples = (*SAMPLES, *OURS)
+    portables = PORTABLES
 
     @pytest.fixture
     def given(self) -> Iterator[Mapping[str, Any]]:

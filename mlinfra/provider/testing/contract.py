@@ -326,7 +326,9 @@ class ProviderContract:
         for r in resources:
             schema = self._schema(r)
             if schema is not None:
-                assert set(r.attributes) <= set(schema.attributes), f"{r.type} does not know all of these attributes"
+                assert schema.open or set(r.attributes) <= set(schema.attributes), (
+                    f"{r.type} does not know all of these attributes"
+                )
                 assert {n for n, a in schema.attributes.items() if a.required} <= set(r.attributes), f"{r.type} lacks one"
 
     def _schema(self, resource: Resource) -> Schema | None:

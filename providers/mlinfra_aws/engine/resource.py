@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import Map, Path, Value, freeze, is_known
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import physical_name
@@ -76,6 +78,12 @@ class TableType:
             if member is not None and name not in self.reshaped:
                 found += by_shape(shape.members[member], value, (name,), self.table.names)
         return found
+
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        """What a month of it costs, where its type has a price."""
+        from mlinfra_aws.prices import price
+
+        return price(self.table.type, attributes, settings, find)
 
     reshaped: frozenset[str] = frozenset()
     """Properties that the create takes in another structure: only CloudFormation's schema checks them."""

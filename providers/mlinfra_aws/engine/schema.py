@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from mlinfra.model.schema import Attribute, Schema, TypeName
-from mlinfra.model.values import UNKNOWN, Map, Value, is_known
+from mlinfra.model.values import Map, Value, is_known
 from mlinfra_aws.engine.published import Fragment, Published, _read, published
 from mlinfra_aws.engine.table import Table
 from mlinfra_aws.engine.tags import with_tags
@@ -107,8 +107,6 @@ def _predict(table: Table, more: Predict | None) -> Predict:
             return found
         if table.tags is not None and attributes.get(table.tags.attribute) is None:
             found[table.tags.attribute] = Map() if table.tags.written == "map" else ()
-        if table.name and attributes.get(table.name) is None and table.name not in attributes:
-            found[table.name] = UNKNOWN
         for name, value in table.defaults.items():
             if attributes.get(name) is None:
                 found[name] = value

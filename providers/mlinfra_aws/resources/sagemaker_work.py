@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
-from mlinfra.model.values import Map, Value
+from mlinfra.model.values import Map, Path, Value
 from mlinfra.provider.failures import Conflict, Invalid, NotFound
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType
@@ -90,6 +91,13 @@ class Pipeline(TableType):
     """``aws.sagemaker_pipeline``. Its definition is a JSON text (``PipelineDefinitionBody``) or lies in S3."""
 
     reshaped = frozenset({"PipelineDefinition"})
+
+    def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
+        """A body that is written as a map is sent as text."""
+        definition = attributes.get("PipelineDefinition")
+        if isinstance(definition, Mapping) and isinstance(definition.get("PipelineDefinitionBody"), Mapping):
+            attributes = Map({**attributes, "PipelineDefinition": Map({**definition, "PipelineDefinitionBody": "{}"})})
+        return super().validate(attributes)
 
     def _parameters(self, client: Aws, operation: str, attributes: Map) -> dict[str, Any]:
         found = super()._parameters(client, operation, Map({k: v for k, v in attributes.items() if k != "PipelineDefinition"}))

@@ -29,7 +29,11 @@ def build(client: DockerClient, name: str, base: str, requirements: Sequence[str
     carries the digest of both. ``name`` is whose it is (see :func:`discard`). Blocks.
 
     Invalid, with pip's last lines, when they cannot be installed."""
-    containers.ensure_image(client, base)
+    try:
+        containers.ensure_image(client, base)
+    except Invalid as failure:
+        failure.path = ("image",)  # what the engine calls Image
+        raise
     if not requirements:
         return base
     text = "\n".join(requirements) + "\n"

@@ -19,6 +19,7 @@ from live.aws import cloudcontrol
 from moto.core.exceptions import ServiceException
 from moto.core.resource_tagging import TaggedResource
 from moto.ecr.models import ecr_backends
+from moto.events.models import events_backends
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 from moto.sagemaker.models import FakeEndpointConfig, SageMakerModelBackend, sagemaker_backends
@@ -305,6 +306,8 @@ ANSWERS: dict[str, Callable[[P, Context], Any]] = {
     "sagemaker:AddTags": add_tags,
     "sagemaker:DeleteTags": delete_tags,
 }
+
+
 def tag_bucket(p: P, c: Context) -> None:
     """CreateBucket's tags, which moto passes over."""
     tags = (p.get("CreateBucketConfiguration") or {}).get("Tags")
@@ -367,6 +370,12 @@ def _missing(region: str) -> Iterator[TaggedResource]:
     for repository in ecr.repositories.values():
         tags = ecr.tagger.get_tag_dict_for_resource(repository.arn)
         yield TaggedResource(arn=repository.arn, tags=tags, resource_type="ecr:repository")
+    events = events_backends[ACCOUNT][region]
+    for bus in events.event_buses.values():
+        for rule in bus.rules.values():
+            yield TaggedResource(
+                arn=rule.arn, tags=events.tagger.get_tag_dict_for_resource(rule.arn), resource_type="events:rule"
+            )
     iam = iam_backends[ACCOUNT]["aws"]
     for policy in iam.managed_policies.values():
         if not policy.arn.startswith("arn:aws:iam::aws:"):

@@ -51,7 +51,8 @@ resources:
     for_each: ${{vars.names}}
     EndpointConfigName: config-${{each.value}}
     ProductionVariants:
-      - {{VariantName: main, ModelName: "${{model[each.key].ModelName}}", InstanceType: ml.m5.large, InitialInstanceCount: 1, InitialVariantWeight: 1.0}}
+      - {{VariantName: main, ModelName: "${{model[each.key].ModelName}}",
+         InstanceType: ml.m5.large, InitialInstanceCount: 1, InitialVariantWeight: 1.0}}
   api:
     kind: aws.sagemaker_endpoint
     for_each: ${{vars.names}}

@@ -134,7 +134,6 @@ MLFLOW = Recipe(
         "mlflow-skinny==3.17.2", "sqlalchemy", "alembic", "sqlparse", "Flask", "flask-cors", "graphene", "gunicorn", "huey", "pandas",
         "uvicorn", "aiohttp", "cryptography",
     ),
-    config=(COMPILED,),
     files={"usr/local/bin/mlflow": "#!/usr/bin/python3\nfrom mlflow.cli import cli\n\ncli()\n"},
     extra=_full_mlflow,
 )  # fmt: skip

@@ -54,7 +54,7 @@ def test_every_way_to_fail_is_told_with_its_reason_and_way_out_and_leaves_nothin
     Cmd: [python3, -c, "print('allocating', flush=True); a = bytearray(200_000_000); print(len(a))"]
     Memory: 30000000
     MemorySwap: 30000000
-    Healthcheck: {Test: [CMD-SHELL, "false"], StartPeriod: 600000000000}
+    Healthcheck: {{Test: [CMD-SHELL, "false"], StartPeriod: 600000000000}}
   unhealthy:
     kind: docker.container
     Image: IMAGE

@@ -1,4 +1,4 @@
-"""Code and models on a real engine, end to end with the real command: applied once, asked under load, changed, broken, destroyed."""
+"""examples/quickstart with `--env ci` on a real engine: applied once, asked under load, changed, broken, destroyed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,54 +26,16 @@ OURS = {"label": [f"mlinfra:project={PROJECT}"]}
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-SPEC = """\
-version: 1
-project: PROJECT
-variables:
-  challenger: {type: integer, default: 10}
-  regularization: {type: number, default: 0.05}
-  token: {type: string, sensitive: true, default: planted-secret-4711}
-providers:
-  docker: {images: IMAGES, pull: false}
-environments:
-  ci: {target: docker}
-resources:
-  raw: {kind: bucket}
-  scans: {kind: dataset, bucket: "${raw}", source: data/digits.csv}
-  features:
-    kind: data_pipeline
-    code: features
-    steps:
-      clean:
-        run: python clean.py
-        inputs: {scans: "${scans.uri}"}
-        outputs: [clean]
-        env: {TOKEN: "${vars.token}"}
-      check:
-        needs: [clean]
-        expect: {rows: "> 1000", "null_rate(label)": "< 0.01", "unique(label)": 10, "unique(id)": true}
-  machine:
-    kind: training_cluster
-    resources: {cpus: 1, memory: 1GB}
-  fit:
-    kind: training_job
-    cluster: ${machine}
-    code: training
-    run: python train.py --algorithm logistic --C ${vars.regularization}
-    inputs: {train: "${features.outputs.clean}"}
-    outputs: [model, report]
-    expect: {accuracy: ">= 0.9"}
-  api:
-    kind: endpoint
-    variants:
-      champion: {model: "${fit.artifact}", traffic: "${100 - vars.challenger}"}
-      challenger: {model: "${fit.artifact}", traffic: "${vars.challenger}"}
-    resources: {memory: 800MB}
-    health: {path: /ping, timeout: 240s}
-outputs:
-  url: ${api.url}
-  accuracy: ${fit.metrics.accuracy}
-"""
+SMALLER = {
+    "project: quickstart\n": f"project: {PROJECT}\n",
+    "variables:\n": "variables:\n  token: {type: string, sensitive: true, default: planted-secret-4711}\n",
+    "    code: features\n": "    code: features\n    ui: true\n",
+    "outputs: [clean]\n": 'outputs: [clean]\n        env: {TOKEN: "${vars.token}"}\n',
+    "registry: {kind: model_registry}": "registry: {kind: model_registry, ui: true}",
+    "    health: {path: /ping, timeout: 60s}\n": "    resources: {memory: 800MB}\n    health: {path: /ping, timeout: 240s}\n",
+    "outputs:\n  predict_url": "outputs:\n  dagster: ${features.ui}\n  mlflow: ${registry.ui}\n  predict_url",
+}
+"""What the tests' stack has beside examples/quickstart: a name of its own, web pages, a secret, limits."""
 
 
 class Stack:
@@ -98,7 +61,7 @@ class Stack:
 
     @property
     def host(self) -> str:
-        return urlsplit(self.mlinfra("output", "--raw", "url").strip()).netloc
+        return urlsplit(self.mlinfra("output", "--raw", "predict_url").strip()).netloc
 
 
 class Load:
@@ -163,10 +126,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory, docker_api: Any) -> Iterator
         "helper": images.ensure(docker_api, images.BASE),
         "python": images.ensure(docker_api, parts.PYTHON),
         "haproxy": images.ensure(docker_api, parts.HAPROXY),
+        "dagster": images.ensure(docker_api, parts.DAGSTER),
+        "mlflow": images.ensure(docker_api, images.MLFLOW),
+        "milvus": images.ensure(docker_api, images.MILVUS),
     }
     folder = tmp_path_factory.mktemp("docker") / "stack"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".mlinfra", "__pycache__"))
-    (folder / "mlinfra.yaml").write_text(SPEC.replace("PROJECT", PROJECT).replace("IMAGES", json.dumps(chosen)))
+    spec = folder / "mlinfra.yaml"
+    text = spec.read_text() + f"providers: {{docker: {{images: {json.dumps(chosen)}, pull: false}}}}\n"
+    for before, after in SMALLER.items():
+        assert before in text
+        text = text.replace(before, after, 1)
+    spec.write_text(text)
     made = Stack(folder, docker_api)
     try:
         made.mlinfra("apply", "--yes")
@@ -189,6 +160,20 @@ def test_requests_are_shared_out_as_the_weights_say(stack: Stack) -> None:
     assert shares(stack.host, 100) == {"champion": 90, "challenger": 10}
 
 
+def test_it_finds_what_looks_alike_in_a_real_milvus(stack: Stack) -> None:
+    uri, collection = (stack.mlinfra("output", "--raw", name).strip() for name in ("vectors_uri", "collection"))
+    command = [sys.executable, "search.py", uri, collection]
+    said = subprocess.run(command, cwd=stack.folder, capture_output=True, text=True, check=True, timeout=120).stdout.splitlines()
+    assert said[0] == "digit 7 is a 7; most like it are"
+    assert sum("a 7" in line for line in said[1:]) >= 4
+
+
+@pytest.mark.parametrize(("name", "path"), [("dagster", "/server_info"), ("mlflow", "/health")])
+def test_the_web_pages_answer(stack: Stack, name: str, path: str) -> None:
+    with urllib.request.urlopen(stack.mlinfra("output", "--raw", name).strip() + path, timeout=60) as reply:
+        assert reply.status == 200
+
+
 def test_a_secret_reaches_the_step_and_no_file_of_ours(stack: Stack) -> None:
     for file in (stack.folder / ".mlinfra").rglob("*"):
         assert not file.is_file() or b"planted-secret-4711" not in file.read_bytes(), file
@@ -197,18 +182,19 @@ def test_a_secret_reaches_the_step_and_no_file_of_ours(stack: Stack) -> None:
 def test_weights_and_models_change_under_load_with_no_failed_request(stack: Stack) -> None:
     host = stack.host
     with Load(host) as load:
-        stack.mlinfra("apply", "--yes", "--var", "challenger=100")
+        stack.mlinfra("apply", "--yes", "--var", "challenger_traffic=100")
         assert shares(host, 20) == {"challenger": 20}
-        before = {c["Id"] for c in stack.containers(role="model")}
-        stack.mlinfra("apply", "--yes", "--var", "challenger=10", "--var", "regularization=0.2")
-        assert before.isdisjoint({c["Id"] for c in stack.containers(role="model")}), "the old models still serve"
+        before = {c["Labels"]["mlinfra:variant"]: c["Id"] for c in stack.containers(role="model")}
+        stack.mlinfra("apply", "--yes", "--var", "challenger_traffic=10", "--var", "regularization=0.2")
+        now = {c["Labels"]["mlinfra:variant"]: c["Id"] for c in stack.containers(role="model")}
+        assert now["challenger"] == before["challenger"] and now["champion"] != before["champion"]
     assert load.failed == []
     assert set(load.seen) == {"champion", "challenger"}
     assert shares(host, 100) == {"champion": 90, "challenger": 10}
 
 
 def test_a_killed_model_and_a_changed_limit_are_found_and_repaired_exactly(stack: Stack) -> None:
-    asked = ("--var", "challenger=10", "--var", "regularization=0.2")
+    asked = ("--var", "challenger_traffic=10", "--var", "regularization=0.2")
     killed, kept = stack.containers(role="model")
     stack.api.kill(killed["Id"])
     stack.api.update_container(kept["Id"], mem_limit="700m", memswap_limit="700m")
@@ -226,7 +212,7 @@ def test_a_killed_model_and_a_changed_limit_are_found_and_repaired_exactly(stack
 def test_code_that_fails_says_why_and_leaves_nothing(stack: Stack) -> None:
     train = stack.folder / "training" / "train.py"
     before = train.read_text()
-    asked = ("--var", "challenger=10", "--var", "regularization=0.2")
+    asked = ("--var", "challenger_traffic=10", "--var", "regularization=0.2")
     try:
         train.write_text("print('reading the data')\nraise SystemExit('no such column: labell')\n")
         said = stack.mlinfra("apply", "--yes", *asked, code=1)
@@ -235,5 +221,5 @@ def test_code_that_fails_says_why_and_leaves_nothing(stack: Stack) -> None:
         assert "it needs more memory than its limit of 1,000 MB" in stack.mlinfra("apply", "--yes", *asked, code=1)
     finally:
         train.write_text(before)
-    assert stack.containers(run=f"{PROJECT}-ci-fit-runs/run") == []
+    assert stack.containers(run=f"{PROJECT}-ci-fit-logistic-runs/run") == []
     assert "No changes" in stack.mlinfra("plan", "--detailed-exitcode", *asked)
