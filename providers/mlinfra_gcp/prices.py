@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlinfra.model.cost import Cost
-from mlinfra.model.values import EMPTY, Map
+from mlinfra.model.values import EMPTY, Map, is_known
 from mlinfra.provider.hardware.choice import find
 from mlinfra.provider.hardware.offers import load
 from mlinfra_gcp.lowering.common import ACCELERATORS
@@ -124,6 +124,6 @@ PRICES: Mapping[str, Price] = {
 
 
 def price(type: str, attributes: Map, settings: Map) -> Cost | None:
-    """The price of a resource, where it has one. Hours of a month: 730."""
+    """The price of a resource, where it has one and what it depends on is known."""
     found = PRICES.get(type)
-    return found(attributes, settings) if found else None
+    return found(Map({k: v for k, v in attributes.items() if is_known(v)}), settings) if found else None

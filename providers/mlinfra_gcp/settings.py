@@ -22,7 +22,9 @@ class GcpConfig(BaseModel):
     """``project`` is the project's id; ``region`` and ``zone`` where things are made that do not say otherwise.
 
     ``endpoints`` replaces the addresses of APIs (``{aiplatform: "https://…"}``; ``default`` all of them): Private Service
-    Connect, restricted VIPs, emulators. ``network`` is where machines are put; ``allow`` says who reaches them."""
+    Connect, restricted VIPs, emulators. ``network`` is where machines are put; ``allow`` says which ranges reach them.
+    ``service_account`` is what jobs, models and machines run as; ``images`` replaces public images (``cpu``, ``gpu``, ``serving``,
+    ``milvus``, ``ray``); ``poll`` is the pause before an operation is looked at again at first, in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,9 +38,7 @@ class GcpConfig(BaseModel):
     network: str = "default"
     allow: tuple[str, ...] = ()
     images: dict[str, str] = Field(default_factory=dict)
-    staging_bucket: str | None = None
     poll: Annotated[float, Field(gt=0, le=60)] = 2.0
-    zilliz: dict[str, str] = Field(default_factory=dict)
 
 
 def zone_of(region: str, zone: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -38,8 +38,7 @@ class Row:
     ``marks``       where the marks of ownership go: the path of a map of labels, or ``("description",)``, with ``limit`` characters
     ``changes``     how it is changed: ``mask`` (PATCH with updateMask), ``merge`` (PATCH with what differs), empty: not at all
     ``setters``     properties with a method of their own
-    ``fixed``       immutable properties of which the document does not say so, each with the reason; ``free``: those it calls
-                    immutable though a method of the API changes them
+    ``fixed``       immutable properties of which the document does not say so, each with the reason
     ``request_id``  the API takes a requestId (a UUID): a repeated create answers with the first one's operation
     ``search``      the filter of ``list`` that finds a token, where Google chooses the name
     ``extra``       computed attributes: name → function of the body
@@ -61,7 +60,6 @@ class Row:
     changes: Literal["mask", "merge", ""] = "mask"
     setters: Mapping[str, Setter] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
-    free: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     defaults: Mapping[str, Value] = field(default_factory=dict)
     request_id: bool = False
@@ -73,7 +71,6 @@ class Row:
     tail: Callable[[Map], str] | None = None
     ready: Callable[[Body], str | None] | None = None
     adds: Mapping[str, Attribute] = field(default_factory=dict)
-    check: Callable[[Map], Sequence[tuple[Path, str]]] | None = None
     assess: Callable[[Map, Map], Risk] | None = None
     before_delete: Callable[[Any, str, Body], Awaitable[None]] | None = None
     name_pattern: str = ""
@@ -169,7 +166,7 @@ class Row:
         return {**found, **(self.predict(attributes) if self.predict else {})}
 
     def _attribute(self, name: str, prop: Property) -> Attribute:
-        note = prop.get("immutable", "") if name not in self.free else ""
+        note = prop.get("immutable", "")
         source = self.fixed.get(name, "")
         if note and not source:
             source = f"{note.rstrip('.')} ({self.document.cited}, {self.schema}.{name})"

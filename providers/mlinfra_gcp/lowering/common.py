@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from mlinfra.model.address import native
@@ -129,13 +128,3 @@ def run_bucket(context: LoweringContext) -> Any:
 
 
 PRIVATE = Map(uniformBucketLevelAccess=Map(enabled=True), publicAccessPrevention="enforced")
-
-
-def refuse_none(context: LoweringContext, condition: bool, code: str, message: str, path: tuple[str, ...], hint: str) -> None:
-    """A plan error where this target cannot do what is asked."""
-    if condition:
-        raise context.error(code, message, path=path, hint=hint)
-
-
-def mapping(value: Value) -> Mapping[str, Value]:
-    return value if isinstance(value, Mapping) else EMPTY

@@ -35,13 +35,14 @@ def _foretold(attributes: Map) -> dict[str, Value]:
     """The specification, where nothing of it waits for a local file."""
     names = ("bucket", "name", "steps", "code", "image", "requirements")
     given = [attributes.get(n) for n in names]
+    if not all(is_known(v) for v in given) or any(v is None for v in given[:5]):
+        return {}
     local = isinstance(attributes.get("requirements"), Mapping) or any(
         isinstance(v, Mapping) and "://" not in str(v.get("uri", ""))
-        for s in (attributes.get("steps") or EMPTY).values()
-        if isinstance(s, Mapping)
+        for s in attributes["steps"].values()
         for v in s.get("inputs", EMPTY).values()
     )
-    if local or not all(is_known(v) for v in given) or any(v is None for v in given[:5]):
+    if local:
         return {}
     uris = {n: {k: _uri(v) for k, v in s.get("inputs", EMPTY).items()} for n, s in attributes["steps"].items()}
     try:

@@ -10,7 +10,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves, thaw
-from mlinfra.provider.failures import Invalid, NotFound
+from mlinfra.provider.failures import Invalid, NotFound, Quota
 from mlinfra.provider.progress import say
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
@@ -19,6 +19,7 @@ from mlinfra_gcp import marks, outcomes, packing
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.operations import finished
 from mlinfra_gcp.resources.vertex_jobs import job_failure
+from mlinfra_gcp.zones import elsewhere
 
 DOC = "aiplatform.v1"
 _JOBS = "projects.locations.customJobs"
@@ -171,6 +172,9 @@ class TrainingRun:
         bucket, name, mark = str(wanted["bucket"]), str(wanted["name"]), _mark(wanted)
         try:
             await waited(client, f"{_JOBS}.get", job)
+        except Quota as failure:
+            failure.hint = "; ".join(filter(None, (elsewhere(client, wanted), failure.hint)))
+            raise
         except Invalid as failure:
             said = await outcomes.complaint(client, bucket, name, mark, ("run",))
             raise Invalid(said or failure.message, path=("run",), hint=failure.hint or console(job)) from failure

@@ -233,6 +233,19 @@ def _add_version(g: Google, route: Route, params: Params, query: Params, body: A
     return {"name": f"{params['parent']}/versions/{len(secret['_versions'])}", "state": "ENABLED"}
 
 
+def _versions_of_secret(g: Google, route: Route, params: Params, query: Params, body: Any) -> dict[str, Any]:
+    held = found(g, "secretmanager", params["parent"]).get("_versions", [])
+    return {"versions": [{"name": f"{params['parent']}/versions/{n}", "state": "ENABLED"} for n, _ in enumerate(held, 1)]}
+
+
+def _access(g: Google, route: Route, params: Params, query: Params, body: Any) -> dict[str, Any]:
+    secret, _, number = params["name"].partition("/versions/")
+    held = found(g, "secretmanager", secret).get("_versions", [])
+    if not held:
+        raise Refused(404, "NOT_FOUND", f"Secret Version [{params['name']}] not found.")
+    return {"name": params["name"], "payload": {"data": held[-1 if number == "latest" else int(number) - 1]}}
+
+
 _AT = "aiplatform.projects.locations"
 HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     f"{_AT}.models.upload": _upload,
@@ -251,4 +264,6 @@ HANDLERS: dict[str, Callable[..., dict[str, Any]]] = {
     f"{_AT}.schedules.pause": _pause,
     f"{_AT}.schedules.resume": _pause,
     "secretmanager.projects.secrets.addVersion": _add_version,
+    "secretmanager.projects.secrets.versions.list": _versions_of_secret,
+    "secretmanager.projects.secrets.versions.access": _access,
 }

@@ -92,3 +92,17 @@ def test_an_operation_that_fails_at_last_leaves_nothing(tmp_path: Path, state: G
     assert done.code == 1 and "The service agent is missing." in done.err and state.everything() == []
     assert run_mlinfra(["apply", "--yes", "--env", "gcp"], tmp_path).code == 0
     assert state.invalid == []
+
+
+def test_a_job_that_finds_no_gpus_offers_the_next_region(tmp_path: Path, state: Google, run_mlinfra: Callable[..., Any]) -> None:
+    state.runner = lambda _google, _job: ("FAILED", {"code": 8, "message": "Resources are insufficient in region: us-central1."})
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    (folder / "fit.py").write_text("")
+    cluster = {"kind": "training_cluster", "resources": {"accelerators": "T4:1"}, "nodes": {"min": 0, "max": 1}}
+    resources = {"gpus": cluster, "fit": {"kind": "training_job", "cluster": "${gpus}", "run": "python fit.py"}}
+    spec = {"version": 1, "project": "fails", "environments": {"gcp": environment_of(state)}, "resources": resources}
+    (folder / "mlinfra.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    done = run_mlinfra(["apply", "--yes", "--env", "gcp"], folder)
+    assert done.code == 1 and "Resources are insufficient in region" in done.err, done.text
+    assert "T4 is also offered in" in done.err and "region: us-" in done.err, done.text
