@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
@@ -68,6 +69,9 @@ _NONE = ("NoSuchLifecycleConfiguration", "ServerSideEncryptionConfigurationNotFo
          "NoSuchCORSConfiguration", "OwnershipControlsNotFoundError", "NoSuchTagSet")  # fmt: skip
 
 
+_TODAY = timedelta(days=1)
+
+
 class Bucket(TableType):
     """``aws.s3_bucket``. ``ForceDestroy`` (not CloudFormation's) lets a delete empty it first."""
 
@@ -124,12 +128,30 @@ class Bucket(TableType):
         return observed
 
     def _tags_at_once(self, client: Aws, bucket: str) -> bool:
-        """Whether the create has tagged the bucket. Behind an address of its own S3 is asked once."""
+        """Whether the create has tagged the bucket, as AWS does and what only speaks its protocol may not: asked once."""
         with client.learning:
             if client.tags_buckets is None:
-                told = self._tags(client, Observed(bucket, Map()), {}) if client.config.endpoint("s3") else {tagging.OP: ""}
-                client.tags_buckets = tagging.OP in told
+                client.tags_buckets = tagging.OP in self._tags(client, Observed(bucket, Map()), {})
             return client.tags_buckets
+
+    def _find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
+        name = str(desired.attributes["BucketName"])
+        if self._was_left_unmarked(client, name):
+            marks = tagging.sent("list", self._all_tags(client, desired, token))
+            client.insist("s3", "PutBucketTagging", Bucket=name, Tagging={"TagSet": marks})
+        return super()._find(client, desired, token)
+
+    def _was_left_unmarked(self, client: Aws, bucket: str) -> bool:
+        """Whether it can only be what a create made that was cut off before it could tag it: of today, with no tag and nothing in it.
+        Where the create tags at once there is none."""
+        made = next(
+            (b["CreationDate"] for b in client.listed("s3", "ListBuckets", "Buckets", Prefix=bucket) if b["Name"] == bucket), None
+        )
+        if made is None or (datetime.now(UTC) - made) > _TODAY:
+            return False
+        if self._tags(client, Observed(bucket, Map()), {}):
+            return False
+        return not client.insist("s3", "ListObjectVersions", Bucket=bucket, MaxKeys=1).get("Versions")
 
     def _set(self, client: Aws, bucket: str, name: str, value: Value) -> None:
         setting = SETTINGS[name]
