@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks import aws_stack
+from benchmarks import thirteen_objects
 from benchmarks.measuring import ENVIRONMENT, MLINFRA, Figures, measure, progress
 from benchmarks.report import Goal, Row, Section
 from benchmarks.terraform import BINARY, Terraform, mirror
@@ -75,7 +75,7 @@ class Ours(Side):
     }
 
     def write(self, artifact: str) -> None:
-        (self.folder / "mlinfra.yaml").write_text(aws_stack.spec(self.count, self.url, artifact))
+        (self.folder / "mlinfra.yaml").write_text(thirteen_objects.spec(self.count, self.url, artifact))
 
     def run(self, what: str) -> Figures:
         return self.counted(lambda: measure([*MLINFRA, *self.WORDS[what]], self.folder, KEYED))
@@ -88,7 +88,7 @@ class Theirs(Side):
         self.terraform = Terraform(folder, plugins)
 
     def write(self, artifact: str) -> None:
-        (self.folder / "main.tf").write_text(aws_stack.terraform(self.count, self.url, artifact))
+        (self.folder / "main.tf").write_text(thirteen_objects.terraform(self.count, self.url, artifact))
 
     def run(self, what: str) -> Figures:
         t = self.terraform
@@ -114,7 +114,7 @@ def run(folder: Path, *, quick: bool) -> Section:
     section = Section("AWS: stacks of thirteen objects in moto")
     missing = [name for name in ("boto3", "moto", "mlinfra_aws") if find_spec(name) is None]
     if not missing:
-        missing = sorted(aws_stack.TYPES - set(Registry().get("aws").types))
+        missing = sorted(thirteen_objects.TYPES - set(Registry().get("aws").types))
     if missing:
         section.remarks.append(f"Left out: {', '.join(missing)} is not installed.")
         return section

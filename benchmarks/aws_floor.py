@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import boto3
 from botocore.config import Config
 
-from benchmarks.aws_stack import calls
+from benchmarks.thirteen_objects import calls
 
 
 def main(url: str, stacks: int, threads: int) -> None:

@@ -144,7 +144,10 @@ def import_resource(o: Options, address: str, id: str, sink: Sink = discard, *, 
     only = tuple(c for c in planned.plan.changes if c.address == address)
     steps = tuple(replace(s, change=0, needs=()) for s in planned.plan.steps if planned.plan.changes[s.change].address == address)
     steps = tuple(s for s in steps if s.operation.value == "import")
-    adopted = replace(planned.plan, changes=only, steps=steps, outputs=EMPTY, sensitive_outputs=(), output_changes=())
+    verdicts = tuple(v for v in planned.plan.verdicts if v.address == address)
+    adopted = replace(
+        planned.plan, changes=only, steps=steps, outputs=EMPTY, sensitive_outputs=(), output_changes=(), verdicts=verdicts
+    )
     return apply(o, replace(planned, plan=adopted), sink, registry=registry)
 
 

@@ -20,7 +20,7 @@ from mlinfra_aws.provider import AwsProvider
 DATA = Path(__file__).parent.parent / "providers" / "mlinfra_aws" / "data"
 PROSE = {
     "description", "examples", "title", "$comment", "handlers", "sourceUrl", "typeName", "documentationUrl", "resourceLink",
-    "replacementStrategy", "$schema", "$id", "tagging", "typeConfiguration", "propertyTransform", "relationshipRef",
+    "replacementStrategy", "$schema", "$id", "typeConfiguration", "permissions", "propertyTransform", "relationshipRef",
     "additionalIdentifiers", "lifecycle", "format", "arrayType", "uniqueItems", "deprecatedProperties", "anchor",
 }  # fmt: skip
 MAPS = ("properties", "definitions", "patternProperties")

@@ -35,6 +35,11 @@ def check_cron(text: str) -> str:
     return text
 
 
+def weekdays(field: str) -> tuple[int, ...]:
+    """The days that the fifth field of a checked schedule names: 0 is Sunday, 6 is Saturday."""
+    return tuple(sorted({day % 7 for day in _field(field, *_FIELDS[4])}))
+
+
 def _field(field: str, name: str, low: int, high: int, words: tuple[str, ...]) -> set[int]:
     found: set[int] = set()
     for item in field.split(","):

@@ -29,6 +29,8 @@ def check_resource(resource: Resource, component: Component, schema: Schema, val
     sound = True
     for name, value in attributes.items():
         attribute = schema.attributes.get(name)
+        if attribute is None and schema.open:
+            continue
         if attribute is None:
             hint = did_you_mean(name, _settable(schema), allowed="attributes")
             yield _problem(

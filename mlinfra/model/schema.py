@@ -61,6 +61,7 @@ class Schema:
     ``create_first``  replace by building the new one beside the old whenever names allow it (immutable, content-named objects)
     ``tagged``      ``tagged(attributes, tags)`` gives the attributes with a component's ``tags`` added, in the type's own form; None: it
                     takes none
+    ``open``        attributes that are not named here may be given too: the type's own rules check them
     ``lag``         seconds for which the cloud may not show yet what was made: what is not found is looked for again after them
     ``inside``      the attributes that say in which other resource it lies (the server's URI, the bucket's name): when that one is
                     gone or replaced, so is this; when it moved, this moved along
@@ -86,4 +87,5 @@ class Schema:
     named_by: str = ""
     lag: float = 0.0
     tagged: Callable[[Map, Map], Map] | None = None
+    open: bool = False
     description: str = field(default="")

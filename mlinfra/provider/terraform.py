@@ -78,6 +78,20 @@ def _renamed(value: Value) -> Value:
     return tuple([_renamed(v) for v in value]) if isinstance(value, tuple) else value
 
 
+def block(value: Value) -> Value:
+    """A map, and every map in it, as Terraform's block (a list of one), names in snake_case; lists of maps as blocks."""
+    if isinstance(value, Map):
+        return (inner(value),)
+    if isinstance(value, tuple):
+        return tuple([inner(v) if isinstance(v, Map) else v for v in value])
+    return value
+
+
+def inner(value: Map) -> Map:
+    """What stands in one block."""
+    return Map({snake(k): block(v) for k, v in value.items()})
+
+
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 

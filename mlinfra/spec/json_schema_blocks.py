@@ -117,7 +117,7 @@ _STACK: Schema = {
         "store": _text("this one's store by default"),
         "project": _text("this one's by default"),
         "env": _text("this one's by default; default where that spec has no environments"),
-        "encryption": {"type": "object"},
+        "encryption": {"type": "object", "description": "the key of an encrypted state: {key: env:NAME}"},
     },
 }
 _ENVIRONMENT = _closed(

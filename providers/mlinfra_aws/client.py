@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
-from mlinfra.model.values import Path
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
@@ -28,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _PATIENCE = 8
 """Attempts at a request in the middle of an operation, which cannot simply be begun anew."""
-_GLOBAL = {"iam", "sts"}
+_READING = ("Get", "List", "Describe", "Head")
 
 
 @cache
@@ -67,10 +66,9 @@ class Aws:
         self.project = context.project
         self.environment = context.environment
         self.base = context.base
+        self.excluded = context.excluded
         self.batcher = Batcher()
         self.made: dict[str, float] = {}
-        self.pages: dict[str, int] = {}
-        """How many pages a list had when it was last read to its end."""
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="mlinfra-aws")
         self._guard = threading.Lock()
         self._sessions: Any = None
@@ -78,6 +76,13 @@ class Aws:
         self._identity: tuple[str, str] | None = None
         self._identifying = threading.Lock()
         self._sweeping = threading.Lock()
+        self._naming = threading.Lock()
+        self._names: dict[str, tuple[float, set[str] | None]] = {}
+        self._recalling = threading.Lock()
+        self._recalled: dict[str, dict[str, tuple[float, Any]]] = {}
+        self.learning = threading.Lock()
+        self.tags_buckets: bool | None = None
+        """Whether a bucket is made with its tags; None: not tried yet. AWS does, what only speaks its protocol may not."""
         self._swept: tuple[float, Mapping[str, Mapping[str, str]] | None] | None = None
 
     async def open(self) -> None:
@@ -139,22 +144,27 @@ class Aws:
                 self._identity = (str(told["Account"]), str(told["Arn"]))
             return self._identity
 
-    def call(self, service: str, operation: str, *, path: Path = (), **parameters: Any) -> dict[str, Any]:
+    def call(self, service: str, operation: str, *, path: Any = (), **parameters: Any) -> dict[str, Any]:
         """One request. Raises only failures; ``path`` is the attribute that a refusal is about."""
         from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+        from botocore.parsers import ResponseParserError
 
+        if service in self._recalled and not operation.startswith(_READING):
+            self._recalled.pop(service, None)
         try:
             answer: dict[str, Any] = getattr(self._client(service), _method(operation))(**parameters)
         except ClientError as error:
             raise failure_of(service, refused(error.response, operation), path=path) from None
         except ParamValidationError as error:
             raise Invalid(f"{service}:{operation}: {error}", path=path) from None
+        except ResponseParserError as error:
+            raise Transient(f"{service}:{operation}: an answer that is none of AWS's: {error}", path=path) from None
         except BotoCoreError as error:
             raise _unreachable(error) from None
         answer.pop("ResponseMetadata", None)
         return answer
 
-    def insist(self, service: str, operation: str, *, path: Path = (), **parameters: Any) -> dict[str, Any]:
+    def insist(self, service: str, operation: str, *, path: Any = (), **parameters: Any) -> dict[str, Any]:
         """:meth:`call`, repeated while it can help: for what stands in the middle of an operation."""
         for attempt in range(1, _PATIENCE):
             try:
@@ -192,7 +202,7 @@ class Aws:
 
         The index behind it lags by seconds: it is believed only where it agrees with what is recorded."""
         with self._sweeping:
-            if self._swept is None or time.monotonic() - self._swept[0] > 5.0:
+            if self._swept is None or time.monotonic() - self._swept[0] > 20.0:
                 found: Mapping[str, Mapping[str, str]] | None
                 try:
                     filters = [
@@ -211,6 +221,32 @@ class Aws:
                     found = None
                 self._swept = (time.monotonic(), found)
             return self._swept[1]
+
+    def names(self, of: str, listed: Callable[[], tuple[Mapping[str, Any], bool]]) -> set[str] | None:
+        """The ids that ``listed`` tells, asked once a minute; None when it cannot tell all of them."""
+        with self._naming:
+            known = self._names.get(of)
+            if known is None or time.monotonic() - known[0] > 60.0:
+                found, whole = listed()
+                known = self._names[of] = (time.monotonic(), set(found) if whole else None)
+            return known[1]
+
+    def name_taken(self, of: str, id: str, *, gone: bool = False) -> None:
+        """Keep what :meth:`names` tells true: this process made, or deleted, the object."""
+        with self._naming:
+            known = self._names.get(of)
+            if known is not None and known[1] is not None:
+                (known[1].discard if gone else known[1].add)(id)
+
+    def recalled(self, service: str, of: str, asked: Callable[[], T]) -> T:
+        """What ``asked`` answers, for a few seconds: what several types are read from is asked for once. A change that this process
+        makes to the service is the end of it."""
+        with self._recalling:
+            known = self._recalled.get(service, {}).get(of)
+            if known is None or time.monotonic() - known[0] > 20.0:
+                known = self._recalled.setdefault(service, {})[of] = (time.monotonic(), asked())
+            found: T = known[1]
+            return found
 
     def forget_tags(self) -> None:
         """Something was tagged: the last sweep is old."""

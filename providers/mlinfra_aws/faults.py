@@ -131,7 +131,8 @@ _BROKEN = frozenset(
     ]
 )
 _LOST = re.compile(
-    r"could not find|does not exist|not found|recordnotfound|no such|cannot find|doesn't exist|unable to find", re.IGNORECASE
+    r"no [a-z ]+ found|could not find|does not exist|not found|recordnotfound|no such|cannot find|doesn't exist|unable to find",
+    re.IGNORECASE,
 )
 _THERE = re.compile(r"already exist|already in use|cannot create a duplicate|already owned|duplicate", re.IGNORECASE)
 _ASSUME = re.compile(

@@ -20,6 +20,8 @@ class AwsProvider:
     types: Mapping[str, ResourceType] = Lazy(
         {
             "aws.s3_bucket": f"{_HERE}.resources.s3:BUCKET",
+            "aws.s3_object": f"{_HERE}.resources.s3_object:OBJECT",
+            "aws.resource": f"{_HERE}.resources.cloudcontrol:RESOURCE",
             "aws.iam_role": f"{_HERE}.resources.iam:ROLE",
             "aws.iam_policy": f"{_HERE}.resources.iam:POLICY",
             "aws.iam_role_policy_attachment": f"{_HERE}.resources.iam:ATTACHMENT",
@@ -29,9 +31,50 @@ class AwsProvider:
             "aws.sagemaker_endpoint": f"{_HERE}.resources.sagemaker:ENDPOINT",
             "aws.sagemaker_model_package_group": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE_GROUP",
             "aws.sagemaker_model_package": f"{_HERE}.resources.sagemaker:MODEL_PACKAGE",
+            "aws.sagemaker_pipeline": f"{_HERE}.resources.sagemaker_work:PIPELINE",
+            "aws.sagemaker_training_job": f"{_HERE}.resources.sagemaker_work:TRAINING_JOB",
+            "aws.sagemaker_notebook_instance": f"{_HERE}.resources.sagemaker_work:NOTEBOOK",
+            "aws.sagemaker_mlflow_tracking_server": f"{_HERE}.resources.sagemaker_work:TRACKING_SERVER",
+            "aws.sagemaker_cluster": f"{_HERE}.resources.sagemaker_work:CLUSTER",
+            "aws.security_group": f"{_HERE}.resources.ec2:SECURITY_GROUP",
+            "aws.launch_template": f"{_HERE}.resources.ec2:LAUNCH_TEMPLATE",
+            "aws.instance": f"{_HERE}.resources.ec2:INSTANCE",
+            "aws.ebs_volume": f"{_HERE}.resources.ec2:VOLUME",
+            "aws.volume_attachment": f"{_HERE}.resources.ec2:VOLUME_ATTACHMENT",
+            "aws.autoscaling_group": f"{_HERE}.resources.autoscaling:GROUP",
+            "aws.scheduler_schedule": f"{_HERE}.resources.scheduling:SCHEDULE",
+            "aws.step_functions_state_machine": f"{_HERE}.resources.scheduling:STATE_MACHINE",
+            "aws.appautoscaling_target": f"{_HERE}.resources.scheduling:SCALING_TARGET",
+            "aws.appautoscaling_policy": f"{_HERE}.resources.scheduling:SCALING_POLICY",
+            "aws.secretsmanager_secret": f"{_HERE}.resources.secrets:SECRET",
+            "aws.ecr_repository": f"{_HERE}.resources.ecr:REPOSITORY",
+            "aws.dynamodb_table": f"{_HERE}.resources.dynamodb:TABLE",
+            "aws.cloudwatch_alarm": f"{_HERE}.resources.observability:ALARM",
+            "aws.eventbridge_rule": f"{_HERE}.resources.observability:RULE",
+            # what only portable kinds need
+            "aws.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "aws.model_artifact": f"{_HERE}.resources.artifact:ModelArtifact()",
+            "aws.run_code": f"{_HERE}.resources.code:RunCode()",
+            "aws.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
+            "aws.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
         }
     )
-    lowerings: Mapping[str, Lowering] = Lazy({})
+    lowerings: Mapping[str, Lowering] = Lazy(
+        {
+            kind: f"{_HERE}.lowering.{kind}:lower"
+            for kind in (
+                "bucket",
+                "dataset",
+                "data_pipeline",
+                "training_cluster",
+                "training_job",
+                "model_registry",
+                "model",
+                "endpoint",
+                "vector_database",
+            )
+        }
+    )
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -29,6 +29,18 @@ class AssumeRole(BaseModel):
     duration: int = Field(default=3600, ge=900, le=43200)
 
 
+class Network(BaseModel):
+    """Where machines of EC2 stand. Without ``vpc`` and ``subnets``: the default VPC, in ``zone`` (default: the region's first). ``allow`` are
+    the networks that may connect to them (default: private ones)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vpc: str | None = Field(default=None, pattern=r"^vpc-[0-9a-f]+$")
+    subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...] = ()
+    zone: str | None = None
+    allow: tuple[Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+\.\d+/\d+$")], ...] = ()
+
+
 class AwsConfig(BaseModel):
     """Settings of one AWS account and region.
 
@@ -37,6 +49,9 @@ class AwsConfig(BaseModel):
     ``max_concurrency``      the most calls at once
     ``retry_mode``           ``mlinfra``: the engine repeats and slows down; else botocore does too, in that mode
     ``allowed_account_ids``  refuse to work in any other account
+    ``images``               container images in the place of AWS's own: cpu, gpu, neuron, serving, serving-gpu, milvus
+    ``network``              where machines stand, and who may connect to them
+    ``milvus_uri``           an address of Milvus in the place of the machine's own: a tunnel or a load balancer in front of it
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +64,9 @@ class AwsConfig(BaseModel):
     max_concurrency: int = Field(default=32, ge=1, le=256)
     retry_mode: Literal["mlinfra", "standard", "adaptive"] = "mlinfra"
     allowed_account_ids: Annotated[tuple[str, ...], BeforeValidator(_texts)] = ()
+    images: Mapping[Literal["cpu", "gpu", "neuron", "serving", "serving-gpu", "milvus"], str] = Field(default_factory=dict)
+    network: Network = Network()
+    milvus_uri: str | None = None
 
     @field_validator("region")
     @classmethod
@@ -77,5 +95,4 @@ class AwsConfig(BaseModel):
         """The address that calls to ``service`` go to; None: AWS's own."""
         if self.endpoint_url is None or isinstance(self.endpoint_url, str):
             return self.endpoint_url
-        found: Any = self.endpoint_url.get(service)
-        return found
+        return self.endpoint_url.get(service)

@@ -9,20 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from mlinfra.model.values import DEFERRED, UNKNOWN, Map, Secret, SecretDigest, Value, thaw, within
-from mlinfra.provider.terraform import Beside, Shape, TerraformType, snake
-
-
-def _block(value: Value) -> Value:
-    """A map, and every map in it, as a block of one; lists of maps as blocks."""
-    if isinstance(value, Map):
-        return (_inner(value),)
-    if isinstance(value, tuple):
-        return tuple(_inner(v) if isinstance(v, Map) else v for v in value)
-    return value
-
-
-def _inner(value: Map) -> Map:
-    return Map({snake(k): _block(v) for k, v in value.items()})
+from mlinfra.provider.terraform import Beside, Shape, TerraformType, block, inner, snake
 
 
 def _document(value: Value) -> Value:
@@ -58,7 +45,7 @@ def _type(
 ) -> TerraformType:
     """``blocks`` become lists of blocks, ``documents`` JSON text under the name given, ``more`` whatever its function says."""
     renamed = dict(attributes or {})
-    changes = {ours: (renamed.get(ours, snake(ours)), _block) for ours in blocks}
+    changes = {ours: (renamed.get(ours, snake(ours)), block) for ours in blocks}
     changes |= {ours: (theirs, _document) for ours, theirs in (documents or {}).items()}
     changes |= dict(more or {})
     hidden = {ours: "" for ours, (theirs, _) in changes.items() if theirs != snake(ours)}
@@ -115,7 +102,7 @@ def _lifecycle_rule(rule: Map) -> Map:
 
 def _public_access(attributes: Map) -> Mapping[str, Value] | None:
     found = attributes.get("PublicAccessBlockConfiguration")
-    return _inner(found) if isinstance(found, Map) else None
+    return inner(found) if isinstance(found, Map) else None
 
 
 def _inline_policies(value: Value) -> Value:
@@ -155,7 +142,7 @@ def _launch_template(attributes: Map) -> Mapping[str, Value]:
     if not isinstance(data, Map):
         return found
     plain = {"SecurityGroupIds": "vpc_security_group_ids", "UserData": "user_data"}
-    return {**found, **{plain.get(k, snake(k)): _block(v) for k, v in data.items()}}
+    return {**found, **{plain.get(k, snake(k)): block(v) for k, v in data.items()}}
 
 
 _ARN = {"Arn": "arn"}

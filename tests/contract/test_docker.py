@@ -195,6 +195,7 @@ class TestDocker(ProviderContract):
             files=FOLDER,
             create=lambda w: {"registry": w.given["registry"], "model": named(w), "aliases": {"champion": 1}},
             update=lambda w: {"registry": w.given["registry"], "model": named(w), "aliases": {"live": 1}},
+            alone=False,
         ),
     )  # fmt: skip
     portables = (

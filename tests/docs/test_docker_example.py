@@ -31,6 +31,13 @@ def test_it_is_lowered_to_containers_and_volumes(run_mlinfra: Callable[..., Any]
     folder = tmp_path / "examples" / "docker-rag"
     assert run_mlinfra(["validate"], folder).code == 0
     said = run_mlinfra(["plan"], folder, environment={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}).text
-    for type in ("docker.volume", "docker.dataset", "docker.pipeline", "docker.mlflow", "docker.model_version", "docker.endpoint"):
+    for type in (
+        "docker.volume",
+        "docker.dataset",
+        "docker.pipeline",
+        "docker.mlflow",
+        "docker.model_version",
+        "docker.endpoint",
+    ):
         assert f"({type}) will be created" in said, said
     assert "(docker.milvus) will be created" in said and "(milvus.collection) will be created" in said

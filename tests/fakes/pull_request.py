@@ -121,7 +121,7 @@ def pull_request(*, verdicts: tuple[Verdict, ...] | None = None) -> Plan:
         steps=tuple(Step(operation=operations[changes[i].action], change=i) for i in order),
         needs={
             "corpus": ("raw",), "features": ("corpus", "tickets"), "gpus": ("gpus.template",), "router": ("registry", "features"),
-            "api": ("router",), "tickets": ("vectors",), "tickets.alias": ("tickets", "features"), 'scratch["old|notes"]': ("raw",),
+            "api": ("router",), "tickets": ("vectors",), "tickets.alias": ("tickets",), 'scratch["old|notes"]': ("raw",),
         },
         drift=(Drift(address="raw", type="aws.s3_bucket", kind="bucket", component="raw",
                      attributes=(AttributeChange(path=("VersioningConfiguration", "Status"), before="Enabled", after="Suspended"),)),),

@@ -9,12 +9,13 @@ import click
 from mlinfra.cli.carry_out import report
 from mlinfra.cli.render_events import JsonStream
 from mlinfra.cli.render_progress import progress
-from mlinfra.cli.session import Session, common, lock_timeout
+from mlinfra.cli.session import Session, common, lock_timeout, override_option
 
 
 @click.command("import")
 @common
 @lock_timeout
+@override_option
 @click.argument("address")
 @click.argument("id")
 def command(session: Session, address: str, id: str, **engine: Any) -> int:

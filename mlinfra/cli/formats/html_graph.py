@@ -23,7 +23,8 @@ def graph_section(graph: Graph) -> str:
         return ""
     placed = place(list(graph.nodes), graph.edges)
     left = f"; {graph.left_out:,} components that do not change are not shown" if graph.left_out else ""
-    box = f"{-_MARGIN} {-_MARGIN} {placed.width + 2 * _MARGIN:.0f} {placed.height + 2 * _MARGIN:.0f}"
+    width, height = placed.width + 2 * _MARGIN, placed.height + 2 * _MARGIN
+    box = f"{-_MARGIN} {-_MARGIN} {width:.0f} {height:.0f}"
     edges = "".join(_edge(a, b, placed) for a, b in graph.edges)
     nodes = "".join(_node(node, placed) for node in graph.nodes.values())
     used = {node.action for node in graph.nodes.values()}
@@ -36,7 +37,8 @@ def graph_section(graph: Graph) -> str:
     return (
         f'<h2 id="lineage">Lineage <span class="count">data flows from left to right{left}</span></h2>'
         f'<div class="panel graph"><div class="tools">{tools}</div>'
-        f'<svg id="graph" viewBox="{box}" role="group" aria-label="What feeds what" preserveAspectRatio="xMidYMid meet">'
+        f'<svg id="graph" viewBox="{box}" style="aspect-ratio: {width:.0f} / {height:.0f}" role="group" '
+        'aria-label="What feeds what" preserveAspectRatio="xMidYMid meet">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="10" markerHeight="10" orient="auto">'
         '<path d="M0 0 8 4 0 8Z" fill="context-stroke"/></marker></defs>'
         f'{edges}{nodes}</svg><div class="say" id="say" role="status"></div><div class="legend">{"".join(legend)}</div></div>'

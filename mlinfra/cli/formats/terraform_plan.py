@@ -52,7 +52,9 @@ class Context:
 def terraform_plan(plan: Plan, context: Context | None = None, names: Names | None = None) -> dict[str, Any]:
     """The whole document."""
     context, names = context or Context(), names or Names()
-    instances = [one for c in plan.changes for one in _instances(c, plan, names)]
+    kept = frozenset(_siblings(c.address) for c in plan.changes if c.action is not Action.DELETE and c.address.endswith("]"))
+    instances = [one for c in plan.changes for one in _instances(c, plan, names, kept)]
+    current = {c.address: c for c in plan.changes if not c.deposed}
     recorded_outputs = dict(context.state.outputs) if context.state is not None else {}
     recorded_outputs |= {c.name: c.before for c in plan.output_changes if c.before is not None}
     outputs = {**recorded_outputs, **{c.name: c.after for c in plan.output_changes}}
@@ -66,7 +68,7 @@ def terraform_plan(plan: Plan, context: Context | None = None, names: Names | No
             **output_values({n: v for n, v in outputs.items() if v is not None}, hidden),
             "root_module": module_tree(i for i in instances if i.after is not None),
         },
-        "resource_drift": [_drift_entry(d, plan, names) for d in plan.drift],
+        "resource_drift": [_drift_entry(d, current.get(d.address), names) for d in plan.drift],
         "resource_changes": [_change_entry(i) for i in instances],
         "output_changes": {c.name: _output_change(c) for c in plan.output_changes},
         "prior_state": {
@@ -109,8 +111,14 @@ def _own(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _instances(change: Change, plan: Plan, names: Names) -> list[Instance]:
-    """The change as one Terraform resource, or as several where Terraform makes several of one native."""
+def _siblings(address: str) -> str:
+    """What all instances of one ``for_each`` have in common."""
+    return address.rpartition("[")[0]
+
+
+def _instances(change: Change, plan: Plan, names: Names, kept: frozenset[str]) -> list[Instance]:
+    """The change as one Terraform resource, or as several where Terraform makes several of one native. ``kept``: of which
+    ``for_each`` something stays."""
     known = names.known(change.type)
     address = names.address(change.address, change.type)
     sensitive = {a.path for a in change.attributes if a.sensitive}
@@ -126,9 +134,7 @@ def _instances(change: Change, plan: Plan, names: Names) -> list[Instance]:
             (attribute_name(known, str(a.path[0])), *a.path[1:]) for a in change.attributes if a.forces_replacement and a.path
         ),
         previous=names.address(change.moved_from, change.type) if change.moved_from else None,
-        also_in_plan=frozenset(c.address for c in plan.changes if c.action is not Action.DELETE)
-        if change.action is Action.DELETE and address.index is not None
-        else frozenset(),
+        has_siblings=address.index is not None and _siblings(change.address) in kept,
     )
     beside = [found.beside(b, before, after) for b in (known.beside if known else ())]
     return [found, *(one for one in beside if one is not None)]
@@ -193,8 +199,7 @@ def _action_reason(i: Instance) -> str:
         return _REASONS.get(change.reason, "replace_because_cannot_update")
     if change.action is not Action.DELETE or change.reason != reasons.NOT_IN_SPEC:
         return ""
-    siblings = change.address.rpartition("[")[0] + "["
-    if i.address.index is not None and any(a.startswith(siblings) for a in i.also_in_plan):
+    if i.has_siblings:
         return "delete_because_count_index" if isinstance(i.address.index, int) else "delete_because_each_key"
     return "delete_because_no_resource_config"
 
@@ -209,9 +214,8 @@ def _sides(before: Value, after: Value) -> dict[str, Any]:
     }
 
 
-def _drift_entry(drift: Drift, plan: Plan, names: Names) -> dict[str, Any]:
-    """As Terraform: an update from what was recorded to what was found, or a deletion."""
-    change = next((c for c in plan.changes if c.address == drift.address and not c.deposed), None)
+def _drift_entry(drift: Drift, change: Change | None, names: Names) -> dict[str, Any]:
+    """As Terraform: an update from what was recorded to what was found, or a deletion. ``change``: what the plan says of it."""
     found = change.before if change is not None and change.before is not None else EMPTY
     sensitive = {a.path for a in drift.attributes if a.sensitive}
     after = masked(_with(found, drift.attributes, new=True), sensitive)

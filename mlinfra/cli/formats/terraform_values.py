@@ -15,7 +15,8 @@ from mlinfra.provider.terraform import Beside
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One Terraform resource of a plan, attributes in Terraform's shape. ``part_of``: the resource that it is one half of."""
+    """One Terraform resource of a plan, attributes in Terraform's shape. ``part_of``: the resource that it is one half of;
+    ``has_siblings``: other instances of its ``for_each`` stay."""
 
     address: TerraformAddress
     provider: str
@@ -24,7 +25,7 @@ class Instance:
     change: Change | None = None
     replace_paths: tuple[Path, ...] = ()
     previous: TerraformAddress | None = None
-    also_in_plan: frozenset[str] = frozenset()
+    has_siblings: bool = False
     part_of: TerraformAddress | None = None
 
     def head(self) -> dict[str, Any]:

@@ -26,10 +26,10 @@ def chosen(
     least: Needs | None = None,
 ) -> Choice:
     """The cheapest offer of ``region`` for ``use`` that has what ``resources`` (at ``path``) ask for. ``least`` is taken for CPUs and memory that
-    they leave open."""
+    they leave open; whoever asks for accelerators or a type gets what comes with it."""
     refuse_unknown(resources, context, path)
     needs = needs_of(resources, use)
-    if least is not None:
+    if least is not None and not needs.count and not needs.type:
         needs = replace(needs, cpus=needs.cpus or least.cpus, memory=needs.memory or least.memory)
     try:
         return choose(offers, needs, region, target=context.provider)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mlinfra.model.resource import Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Map, Secret, SecretDigest, Value, leaves, thaw, transform
+from mlinfra.model.values import UNKNOWN, Map, Secret, SecretDigest, Value, leaves, thaw, transform
 
 ABSENT = object()
 
@@ -36,6 +36,11 @@ def differences(schema: Schema, one: Map, other: Map) -> dict[str, tuple[Value, 
 
 def predicted(schema: Schema, attributes: Map) -> Mapping[str, Value]:
     return schema.predict(attributes) if schema.predict else {}
+
+
+def foretold(schema: Schema, attributes: Map) -> Map:
+    """The attributes with what the schema predicts beside them: together they decide what changes."""
+    return Map({**{n: v for n, v in predicted(schema, attributes).items() if v is not UNKNOWN}, **attributes})
 
 
 def secretive(value: Value) -> bool:

@@ -189,4 +189,10 @@ def recorded(schema: Schema, desired: Map, observed: Map) -> Map:
         return SecretDigest(hashlib.sha256(repr(value.reveal()).encode()).hexdigest()) if isinstance(value, Secret) else value
 
     secret = {n: v for n, v in desired.items() if n not in observed and any(isinstance(x, Secret) for _, x in leaves(v))}
-    return Map({name: transform(value, hidden) for name, value in {**secret, **observed}.items() if name in schema.attributes})
+    return Map(
+        {
+            name: transform(value, hidden)
+            for name, value in {**secret, **observed}.items()
+            if schema.open or name in schema.attributes
+        }
+    )

@@ -30,6 +30,8 @@ _WORDS = {
     "string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false",
     "array": "a list", "object": "a map", "null": "null",
 }  # fmt: skip
+_CLASSES = {"L": r"\w", "IsL": r"\w", "M": r"\w", "N": r"\d", "Z": r"\s", "S": r"\W", "P": r"\W", "Alnum": "a-zA-Z0-9"}
+"""Java's classes of characters, each as the narrowest of Python's that holds it all."""
 _FEW = 12
 """So many allowed values are named in full."""
 
@@ -215,7 +217,7 @@ def not_allowed(value: Any, choices: Sequence[Any]) -> str:
 def pattern_of(pattern: str) -> re.Pattern[str] | None:
     """Java's pattern for Python, made wider where Python has no like of it; None where it cannot be read."""
     text = pattern
-    for java, ours in (("L", r"\w"), ("N", r"\d"), ("Z", r"\s"), ("Alnum", r"a-zA-Z0-9"), ("IsL", r"\w"), ("M", r"\w"), ("S", r"\W"), ("P", r"\W")):  # fmt: skip
+    for java, ours in _CLASSES.items():
         text = text.replace(rf"\p{{{java}}}", ours)
     text = re.sub(
         r"\\u([0-9A-Fa-f]{4})", lambda m: re.escape(chr(int(m[1], 16))) if not 0xD800 <= int(m[1], 16) < 0xE000 else "", text

@@ -87,7 +87,7 @@ def names() -> list[str]:
 
 def _read(name: str, raw: Mapping[str, Any], source: str, date: str) -> Published:
     read_only = set(_paths(raw, "readOnlyProperties"))
-    create_only = [p for key in ("createOnlyProperties", "conditionalCreateOnlyProperties") for p in _paths(raw, key)]
+    create_only = list(_paths(raw, "createOnlyProperties"))
     return Published(
         name=name,
         properties=raw.get("properties", {}),

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Schema
-from mlinfra.model.values import Map, Path, Value, is_known
-from mlinfra.provider.contract import Client
+from mlinfra.model.values import Map, Path, Value, freeze, is_known
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import physical_name
@@ -28,6 +29,8 @@ from mlinfra_aws.faults import RoleNotUsable
 Raw = Mapping[str, Any]
 """An object as an API tells it."""
 
+_SHORT = 5
+"""Pages of a list that is worth reading to find out whether names are taken."""
 _YOUNG = 120.0
 """Seconds after which a role that AWS cannot take on is no longer too new for it."""
 
@@ -76,15 +79,21 @@ class TableType:
                 found += by_shape(shape.members[member], value, (name,), self.table.names)
         return found
 
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        """What a month of it costs, where its type has a price."""
+        from mlinfra_aws.prices import price
+
+        return price(self.table.type, attributes, settings, find)
+
     reshaped: frozenset[str] = frozenset()
     """Properties that the create takes in another structure: only CloudFormation's schema checks them."""
 
     # what the engine calls
 
-    async def read(self, client: Client, recorded: ResourceState) -> Observed | None:
+    async def read(self, client: Aws, recorded: ResourceState) -> Observed | None:
         return await client.run(self._read, client, recorded)
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         wanted = self.named(client, desired)
         if self.table.upsert:
             await self._refuse_taken(client, wanted)
@@ -95,7 +104,7 @@ class TableType:
             observed = await client.run(self._after, client, observed, wanted)
         return Observed(observed.id, _public(observed.attributes))
 
-    async def update(self, client: Client, recorded: ResourceState, desired: Desired) -> Observed:
+    async def update(self, client: Aws, recorded: ResourceState, desired: Desired) -> Observed:
         wanted = self.named(client, desired, recorded)
         self._check(wanted)
         changed = self.changed(recorded.attributes, wanted.attributes)
@@ -119,21 +128,29 @@ class TableType:
         told = {s: _time(raw[s]) for s in self._stamps if raw.get(s)}
         return Observed(observed.id, Map({**observed.attributes, **told})) if told else observed
 
-    async def delete(self, client: Client, recorded: ResourceState) -> None:
+    async def delete(self, client: Aws, recorded: ResourceState) -> None:
         try:
             await client.run(self._delete, client, recorded)
         except NotFound:
             return
+        finally:
+            client.name_taken(self.table.type, recorded.id, gone=True)
         states = self.table.states
         if states is not None and states.until_gone:
-            await self._until_gone(client, recorded.id)
+            stuck = await self.until(
+                client, Observed(recorded.id, Map()), frozenset({"DeleteFailed", "DELETE_FAILED"}), gone=True
+            )
+            if stuck is not None:
+                raise Invalid(
+                    f"{recorded.id} cannot be deleted: {await client.run(self._reason, client, recorded.id) or stuck['state']}"
+                )
 
-    async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
+    async def find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
         wanted = self.named(client, desired)
         found = await client.run(self._find, client, wanted, token)
         return None if found is None else Observed(found.id, _public(found.attributes))
 
-    async def adopt(self, client: Client, id: str) -> Observed | None:
+    async def adopt(self, client: Aws, id: str) -> Observed | None:
         return await client.run(self._adopt, client, id)
 
     # names
@@ -176,6 +193,10 @@ class TableType:
     def _keyed(self, operation: str, id: str) -> dict[str, Any]:
         shape = input_shape(self.table.service, operation)
         key = self.table.key or member_of(shape, self.table.name, self.table.names) or self.table.name
+        if key not in shape.members and key + "s" in shape.members:  # repositoryName, repositoryNames
+            key += "s"
+        elif key not in shape.members and key.removesuffix("s") in shape.members:
+            key = key.removesuffix("s")
         member = shape.members.get(key)
         return {key: [id] if member is not None and member.type_name == "list" else id}
 
@@ -281,16 +302,15 @@ class TableType:
     def _properties(self, client: Aws, id: str, raw: Raw, names: frozenset[str]) -> dict[str, Value]:
         """The properties ``names`` of an object, in CloudFormation's words; None for what it has not."""
         found: dict[str, Value] = {}
-        words = {}
-        for member in raw:
-            words[member.lower()] = member
+        words = {member.lower(): member for member in raw}
         for name in names:
-            member = words.get(self.table.names.get(name, name).lower()) or words.get(name.lower())
-            value = raw.get(member) if member is not None else None
-            fragment = offered(self.table, self.published).get(name, {})
-            found[name] = None if value in (None, "", [], {}) and name not in self.table.defaults else from_api(
-                self.published, fragment, value, self.table.names
-            )  # fmt: skip
+            told = words.get(self.table.names.get(name, name).lower()) or words.get(name.lower(), "")
+            value = raw.get(told)
+            if value in (None, "", [], {}) and name not in self.table.defaults:
+                found[name] = None
+            else:
+                fragment = offered(self.table, self.published).get(name, {})
+                found[name] = from_api(self.published, fragment, value, self.table.names)
             if name == self.table.mark and isinstance(found[name], str):
                 found[name] = unmarked(found[name]) or None
         return found
@@ -415,6 +435,9 @@ class TableType:
         return arn
 
     def _adopt(self, client: Aws, id: str) -> Observed | None:
+        for name, value in self._keyed(self.table.read, id).items():
+            for _, sentence in by_shape(input_shape(self.table.service, self.table.read).members[name], freeze(value), (name,)):
+                raise Invalid(f"{id!r} is no id of a {self.table.type}: {sentence}")
         raw = self._look(client, id)
         if raw is None:
             return None
@@ -486,7 +509,9 @@ class TableType:
         pause = 1.0
         while True:
             try:
-                return await client.run(self._make, client, desired, token)
+                made = await client.run(self._make, client, desired, token)
+                client.name_taken(self.table.type, made.id)
+                return made
             except Failure as failure:
                 self.place(failure, desired.attributes)
                 if isinstance(failure, AlreadyExists) and not failure.import_id:
@@ -518,62 +543,71 @@ class TableType:
     async def _refuse_taken(self, client: Aws, desired: Desired) -> None:
         """A create that would overwrite what is there is not sent where something is there."""
         id = self.id_of(client, desired.attributes)
-        if await client.batcher.ask(f"{self.table.type} taken", id, lambda ids: self._looked(client, ids)) is not None:
+        if await self.is_taken(client, id):
             raise AlreadyExists(
                 f"{self.table.service}: there is a {id} already, which this spec did not make",
                 import_id=id,
                 path=(self.table.name,) if self.table.name in desired.attributes else (),
             )
 
-    async def _looked(self, client: Aws, ids: frozenset[str]) -> Mapping[str, Raw]:
-        """Many objects: by one list call where there is one, else each."""
-        listing = self.table.listing
-        found: dict[str, Raw] = {}
-        left = set(ids)
-        if listing is not None and (len(ids) > 1 or listing.gives == "all"):
-            found, whole = await client.run(self._list, client, len(ids))
-            found = {k: v for k, v in found.items() if k in ids}
-            left = set() if whole else left - set(found)
-        looked = await asyncio.gather(*[client.run(self._look, client, id, client.insist) for id in left])
-        found.update({id: raw for id, raw in zip(left, looked, strict=True) if raw is not None})
-        return found
+    async def is_taken(self, client: Aws, id: str) -> bool:
+        """Whether there is an object of this id. A list that is read to its end serves all creates of the next minute; where it is too
+        long for that, the object itself is looked for."""
+        if self.table.listing is not None:
+            names = await client.run(client.names, self.table.type, lambda: self._list(client, _SHORT))
+            if names is not None:
+                return id in names
+        return await client.run(self._look, client, id, client.insist) is not None
 
     def _list(self, client: Aws, most: int) -> tuple[dict[str, Raw], bool]:
         """Items by id, of at most ``most`` pages; whether that is all of them."""
         listing = self.table.listing
         assert listing is not None
         found: dict[str, Raw] = {}
-        pages = 0
-        for page in client.pages_of(self.table.service, listing.operation, listing.items, **listing.parameters):
-            if pages >= max(most, 1):
+        pages = client.pages_of(self.table.service, listing.operation, listing.items, **listing.parameters)
+        for number, page in enumerate(pages):
+            if number >= max(most, 1):
                 return found, False
-            pages += 1
             for item in page:
                 found[str(dig(item, listing.id))] = item
         return found, True
 
-    async def _settle(self, client: Aws, observed: Observed, timeout: float | None) -> Raw:
+    async def _settle(self, client: Aws, observed: Observed, patience: float | None) -> Raw:
         """Wait until the object is ready. It failed: Invalid, with what stands as its half."""
         states = self.table.states
         assert states is not None
-        until = time.monotonic() + (timeout or states.limit)
+        raw = await self.until(client, observed, states.ready | states.failed, patience)
+        if raw is not None and raw["state"] in states.failed:
+            reason = await client.run(self._reason, client, observed.id)
+            failure = Invalid(f"{observed.id} is {raw['state']}: {reason or 'AWS gives no reason'}", partial=_half(observed))
+            self.place(failure, observed.attributes)
+            raise failure
+        return raw or {}
+
+    async def until(
+        self, client: Aws, observed: Observed, ends: frozenset[str], patience: float | None = None, *, gone: bool = False
+    ) -> Raw | None:
+        """Look again and again until the object is in one of these states, or (``gone``) is no more. Many that are waited for at
+        once are looked at together. Holds no slot meanwhile."""
+        states = self.table.states
+        assert states is not None
+        limit = patience or states.limit
+        until = time.monotonic() + limit
         pause = 0.0
-        state: Any = ""
         while True:
             async with waiting():
                 await asyncio.sleep(pause)
-                raw = await client.batcher.ask(f"{self.table.type} state", observed.id, lambda ids: self._states(client, ids))
-            state = None if raw is None else raw["state"]
-            if state in states.ready:
-                return dict(raw or {})
-            if state in states.failed:
-                reason = await client.run(self._reason, client, observed.id)
-                failure = Invalid(f"{observed.id} is {state}: {reason or 'AWS gives no reason'}", partial=_half(observed))
-                self.place(failure, observed.attributes)
-                raise failure
+                raw: Raw | None = await client.batcher.ask(
+                    f"{self.table.type} state", observed.id, lambda ids: self._states(client, ids)
+                )
+            if raw is None and gone:
+                return None
+            state = raw["state"] if raw is not None else ""
+            if state in ends:
+                return raw
             if time.monotonic() > until:
                 raise Timeout(
-                    f"{observed.id} is still {state} after {(timeout or states.limit) / 60:.0f} minutes", partial=_half(observed)
+                    f"{observed.id} is still {state or 'not there'} after {limit / 60:.0f} minutes", partial=_half(observed)
                 )
             say(f"{observed.id} is {state}" if state else f"{observed.id} is not there yet")
             pause = min(states.pace, pause * 1.6 + 0.5)
@@ -584,40 +618,27 @@ class TableType:
         found: dict[str, Any] = {}
         if listing is not None and listing.status and len(ids) > 1:
             listed, _ = await client.run(self._list, client, len(ids))
-            found = {i: {"state": dig(r, listing.status), **r} for i, r in listed.items() if i in ids}
+            found = {i: {"state": str(dig(r, listing.status) or ""), **r} for i, r in listed.items() if i in ids}
         left = sorted(ids - found.keys())
         looked = await asyncio.gather(*[client.run(self._look, client, id, client.insist) for id in left])
-        found.update({i: {"state": dig(raw, states.path), **raw} for i, raw in zip(left, looked, strict=True) if raw is not None})
+        found.update({i: {"state": self.state_of(raw), **raw} for i, raw in zip(left, looked, strict=True) if raw is not None})
         return found
+
+    def state_of(self, raw: Raw) -> str:
+        """The state that a read answer tells."""
+        assert self.table.states is not None
+        return str(dig(raw, self.table.states.path) or "")
 
     def _reason(self, client: Aws, id: str) -> str:
         states = self.table.states
         raw = self._look(client, id, client.insist) if states is not None and states.reason else None
         return str(dig(raw, states.reason) or "") if raw is not None and states is not None else ""
 
-    async def _until_gone(self, client: Aws, id: str) -> None:
-        states = self.table.states
-        assert states is not None
-        until = time.monotonic() + states.limit
-        pause = 0.0
-        while True:
-            async with waiting():
-                await asyncio.sleep(pause)
-                raw = await client.batcher.ask(f"{self.table.type} gone", id, lambda ids: self._states(client, ids))
-            if raw is None:
-                return
-            if raw["state"] in states.failed and pause > 30:
-                raise Invalid(f"{id} cannot be deleted: it is {raw['state']}")
-            if time.monotonic() > until:
-                raise Timeout(f"{id} is still {raw['state']} after {states.limit / 60:.0f} minutes")
-            say(f"{id} is {raw['state']}")
-            pause = min(states.pace, pause * 1.6 + 0.5)
-
 
 class ListedType(TableType):
     """A type of which one list call tells many at once."""
 
-    async def read_many(self, client: Client, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
+    async def read_many(self, client: Aws, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
         listed, whole = await client.run(self._list, client, len(recorded))
         tagged = await client.run(client.tagged) if self._sweeps(recorded) else None
         found: dict[str, Observed] = {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from mlinfra.model.schema import Attribute, Schema, TypeName
-from mlinfra.model.values import UNKNOWN, Map, Value, is_known
+from mlinfra.model.values import Map, Value, is_known
 from mlinfra_aws.engine.published import Fragment, Published, _read, published
 from mlinfra_aws.engine.table import Table
 from mlinfra_aws.engine.tags import with_tags
@@ -20,6 +21,18 @@ _TYPES: Mapping[str, TypeName] = {
     "object": "map",
 }
 
+_TAGS: Fragment = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["Key", "Value"],
+        "properties": {
+            "Key": {"type": "string", "minLength": 1, "maxLength": 128},
+            "Value": {"type": "string", "maxLength": 256},
+        },
+    },
+}
 Predict = Callable[[Map], Mapping[str, Value]]
 
 
@@ -40,6 +53,8 @@ def offered(table: Table, schema: Published) -> dict[str, Fragment]:
     given = {n: schema.properties[n] for n in names if n in schema.properties}
     if table.cloudformation:
         given.update(table.extra.get("properties", {}))
+    if table.tags is not None:  # CloudFormation lacks them on some types that AWS does tag
+        given.setdefault(table.tags.attribute, _TAGS)
     return given
 
 
@@ -60,14 +75,15 @@ def build(table: Table, schema: Published, predict: Predict | None = None) -> Sc
             computed=derived or tags or name in table.defaults,
             immutable=by_cloud or name in table.immutable,
             source=source or (table.immutable.get(name) or f"{table.service}:{table.create} has no update" if by_cloud else ""),
-            write_only=name in schema.write_only or name in table.silent,
+            sensitive=name in table.secret,
+            write_only=(name in schema.write_only and name not in table.reads) or name in table.silent,
             unordered=tags,
             same=same,
             description=str(resolved.get("description", "")),
         )
     for name in table.computed:
         if name not in attributes:
-            attributes[name] = Attribute(type="any", computed=True)
+            attributes[name] = Attribute(type="any", computed=True, volatile=name in table.volatile)
     if table.listing and table.listing.stamp:
         attributes[table.listing.stamp] = Attribute(type="string", computed=True, volatile=True)
     return Schema(
@@ -79,7 +95,7 @@ def build(table: Table, schema: Published, predict: Predict | None = None) -> Sc
         create_first=table.create_first,
         named_by=table.name,
         inside=table.inside,
-        tagged=(lambda attributes, more: with_tags(table.tags, attributes, more)) if table.tags else None,
+        tagged=partial(with_tags, table.tags) if table.tags else None,
         description=f"{table.cloudformation or table.service + ':' + table.create}",
     )
 
@@ -87,10 +103,10 @@ def build(table: Table, schema: Published, predict: Predict | None = None) -> Sc
 def _predict(table: Table, more: Predict | None) -> Predict:
     def predict(attributes: Map) -> Mapping[str, Value]:
         found: dict[str, Value] = {}
+        if not attributes:  # an import: what stands is not known yet
+            return found
         if table.tags is not None and attributes.get(table.tags.attribute) is None:
             found[table.tags.attribute] = Map() if table.tags.written == "map" else ()
-        if table.name and attributes.get(table.name) is None and table.name not in attributes:
-            found[table.name] = UNKNOWN
         for name, value in table.defaults.items():
             if attributes.get(name) is None:
                 found[name] = value

@@ -56,6 +56,9 @@ class Table:
     ``names``      property → what the API calls it, where that differs by more than upper and lower case
     ``fixed``      parameters of the create that are always the same
     ``only``       the properties that are offered; empty: all but ``without``
+    ``reads``      write-only properties, by CloudFormation, that our read does tell
+    ``volatile``   computed attributes that change by themselves
+    ``secret``     properties that are never written down
     ``silent``     properties that no read tells (beside CloudFormation's write-only ones)
     ``immutable``  properties that cannot change beside the create-only ones, each with who says so
     ``upsert``     the create overwrites what is there: it is looked for first
@@ -83,6 +86,9 @@ class Table:
     without: tuple[str, ...] = ()
     extra: Mapping[str, Any] = EMPTY
     silent: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
     immutable: Mapping[str, str] = EMPTY
     tags: Tags | None = None
     listing: Listing | None = None

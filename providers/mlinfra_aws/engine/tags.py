@@ -76,6 +76,8 @@ def sent(form: Form, tags: Mapping[str, str]) -> Any:
     """Tags as an API takes them."""
     if form == "map":
         return dict(tags)
+    if form == "group":
+        return [{"Key": k, "Value": v, "PropagateAtLaunch": True} for k, v in tags.items()]
     if form == "lower":
         return [{"key": k, "value": v} for k, v in tags.items()]
     return [{"Key": k, "Value": v} for k, v in tags.items()]

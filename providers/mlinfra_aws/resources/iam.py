@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Value
-from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, NotFound
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType
@@ -29,23 +28,26 @@ class Described(ListedType):
 
     def _list(self, client: Aws, most: int) -> tuple[dict[str, Raw], bool]:
         try:
-            rows = details(client, self.kind, most)
+            pages, whole = client.recalled("iam", f"details {most}", lambda: details(client, most))
         except Failure:
             return {}, False
-        found: dict[str, Raw] = {}
-        for pages, page in enumerate(rows):
-            if pages >= max(most, 1):
-                return found, False
-            found.update({str(item[self.item_id]): item for item in page})
-        return found, True
+        items = "RoleDetailList" if self.kind == "role" else "Policies"
+        return {str(item[self.item_id]): item for page in pages for item in page.get(items) or ()}, whole
 
     item_id = ""
 
 
-def details(client: Aws, kind: str, most: int) -> Iterator[list[Any]]:
-    """The pages of the roles or policies of the account."""
-    wanted, items = ("Role", "RoleDetailList") if kind == "role" else ("LocalManagedPolicy", "Policies")
-    return client.pages_of("iam", "GetAccountAuthorizationDetails", items, Filter=[wanted])
+def details(client: Aws, most: int) -> tuple[list[Raw], bool]:
+    """Roles and managed policies of the account, of at most so many pages as objects are asked for; whether that is all."""
+    found: list[Raw] = []
+    parameters: dict[str, Any] = {"Filter": ["Role", "LocalManagedPolicy"]}
+    while len(found) < max(most, 1):
+        page = client.insist("iam", "GetAccountAuthorizationDetails", **parameters)
+        found.append(page)
+        if not page.get("IsTruncated"):
+            return found, True
+        parameters["Marker"] = page["Marker"]
+    return found, False
 
 
 def policy_document(value: Any) -> Value:
@@ -205,7 +207,7 @@ class Policy(Described):
         versions = raw.get("PolicyVersionList")
         if versions is not None:
             raw = {**raw, "PolicyDocument": next(v["Document"] for v in versions if v["IsDefaultVersion"])}
-        found = super()._properties(client, id, {**raw, "ManagedPolicyName": raw.get("PolicyName")}, names)
+        found = super()._properties(client, id, {**raw, "PolicyName": id.rpartition("/")[2]}, names)
         if "PolicyDocument" in names:
             found["PolicyDocument"] = policy_document(raw["PolicyDocument"])
         return found
@@ -250,7 +252,7 @@ POLICY = Policy(
         found="Policy",
         names={"ManagedPolicyName": "PolicyName"},
         without=("Groups", "Roles", "Users"),
-        computed={"PolicyArn": "Arn", "PolicyId": "PolicyId"},
+        computed={"PolicyArn": "Arn"},
         arn="PolicyArn",
         tags=Tags(by="PolicyArn", of="id", add="TagPolicy", remove="UntagPolicy", list="ListPolicyTags"),
         listing=Listing(operation="GetAccountAuthorizationDetails", items="Policies", id="Arn", gives="all"),
@@ -271,7 +273,7 @@ class Attachment(TableType):
     def id_of(self, client: Aws, attributes: Map) -> str:
         return f"{attributes['RoleName']}/{attributes['PolicyArn']}"
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         return await client.run(self._attach, client, desired)
 
     def _attach(self, client: Aws, desired: Desired) -> Observed:
@@ -295,10 +297,10 @@ class Attachment(TableType):
             return None
         return Observed(id, Map(RoleName=role, PolicyArn=arn)) if found else None
 
-    async def read(self, client: Client, recorded: ResourceState) -> Observed | None:
+    async def read(self, client: Aws, recorded: ResourceState) -> Observed | None:
         return await client.run(self._look_at, client, recorded.id)
 
-    async def read_many(self, client: Client, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
+    async def read_many(self, client: Aws, recorded: Sequence[ResourceState]) -> Mapping[str, Observed]:
         roles, whole = await client.run(ROLE._list, client, len(recorded))
         found: dict[str, Observed] = {}
         for r in recorded:
@@ -313,10 +315,10 @@ class Attachment(TableType):
                 found[r.id] = answer
         return found
 
-    async def find(self, client: Client, desired: Desired, token: str) -> Observed | None:
+    async def find(self, client: Aws, desired: Desired, token: str) -> Observed | None:
         return await client.run(self._look_at, client, self.id_of(client, desired.attributes))
 
-    async def adopt(self, client: Client, id: str) -> Observed | None:
+    async def adopt(self, client: Aws, id: str) -> Observed | None:
         return await client.run(self._look_at, client, id)
 
     def _delete(self, client: Aws, recorded: ResourceState) -> None:
@@ -364,16 +366,16 @@ class InstanceProfile(TableType):
         return found
 
     def _update(self, client: Aws, recorded: ResourceState, desired: Desired, changed: frozenset[str]) -> None:
-        for role in recorded.attributes.get("Roles") or ():
+        for role in (self._look(client, recorded.id) or {}).get("Roles", ()):
             with suppress(NotFound):
-                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role)
+                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role["RoleName"])
         for role in desired.attributes.get("Roles") or ():
             client.insist("iam", "AddRoleToInstanceProfile", InstanceProfileName=recorded.id, RoleName=role)
 
     def _delete(self, client: Aws, recorded: ResourceState) -> None:
-        for role in recorded.attributes.get("Roles") or ():
+        for role in (self._look(client, recorded.id) or {}).get("Roles", ()):
             with suppress(NotFound):
-                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role)
+                client.insist("iam", "RemoveRoleFromInstanceProfile", InstanceProfileName=recorded.id, RoleName=role["RoleName"])
         client.call("iam", "DeleteInstanceProfile", InstanceProfileName=recorded.id)
 
 
@@ -391,7 +393,6 @@ INSTANCE_PROFILE = InstanceProfile(
         found="InstanceProfile",
         computed={"Arn": "Arn"},
         arn="Arn",
-        extra={"properties": {"Tags": {"type": "array", "items": {"type": "object"}}}},
         tags=Tags(
             inside="Tags", by="InstanceProfileName", of="id", add="TagInstanceProfile", remove="UntagInstanceProfile",
             list="ListInstanceProfileTags",

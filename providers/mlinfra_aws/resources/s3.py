@@ -8,7 +8,6 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import EMPTY, Map, Path, Value
-from mlinfra.provider.contract import Client
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine import tags as tagging
@@ -84,27 +83,22 @@ class Bucket(TableType):
             if name in attributes and name != "LifecycleConfiguration":
                 shape = input_shape("s3", setting.put).members[setting.parameter]
                 found += by_shape(shape, attributes[name], (name,), setting.names)
-        name = known_text(attributes.get("BucketName"))
-        if name is not None and (".." in name or name.startswith(("xn--", "sthree-")) or name.endswith("-s3alias")):
-            found.append((("BucketName",), f"{name!r} is no bucket name: it is reserved, or has two dots together"))
+        bucket = known_text(attributes.get("BucketName")) or ""
+        if ".." in bucket or bucket.startswith(("xn--", "sthree-")) or bucket.endswith("-s3alias"):
+            found.append((("BucketName",), f"{bucket!r} is no bucket name: it is reserved, or has two dots together"))
         return found
 
-    async def create(self, client: Client, desired: Desired, token: str) -> Observed:
+    async def create(self, client: Aws, desired: Desired, token: str) -> Observed:
         wanted = self.named(client, desired)
         name = str(wanted.attributes["BucketName"])
         # us-east-1 answers success when the bucket is there and is the account's own
-        if await client.batcher.ask("s3 buckets", name, lambda names: client.run(self._existing, client, names)):
+        if await self.is_taken(client, name):
             raise AlreadyExists(
                 f"the bucket {name} is there already, in this account, and not made by this spec",
                 import_id=name,
                 path=("BucketName",),
             )
         return await self._patiently(client, wanted, token)
-
-    def _existing(self, client: Aws, names: frozenset[str]) -> Mapping[str, bool]:
-        if len(names) == 1:
-            return {n: self._look(client, n, client.insist) is not None for n in names}
-        return {b["Name"]: True for b in client.listed("s3", "ListBuckets", "Buckets") if b["Name"] in names}
 
     def _make(self, client: Aws, desired: Desired, token: str) -> Observed:
         self._check(desired)
@@ -118,7 +112,7 @@ class Bucket(TableType):
         client.call("s3", "CreateBucket", Bucket=name, CreateBucketConfiguration=configuration, **lock)
         observed = self._observed(client, name, {}, attributes, answered=True)
         try:
-            if client.config.endpoint("s3"):  # what only speaks the protocol may not know tags in a create
+            if not self._tags_at_once(client, name):
                 client.insist("s3", "PutBucketTagging", Bucket=name, Tagging={"TagSet": tagging.sent("list", marks)})
             for setting in SETTINGS:
                 if attributes.get(setting) is not None:
@@ -128,6 +122,14 @@ class Bucket(TableType):
             self.place(failure, attributes)
             raise
         return observed
+
+    def _tags_at_once(self, client: Aws, bucket: str) -> bool:
+        """Whether the create has tagged the bucket. Behind an address of its own S3 is asked once."""
+        with client.learning:
+            if client.tags_buckets is None:
+                told = self._tags(client, Observed(bucket, Map()), {}) if client.config.endpoint("s3") else {tagging.OP: ""}
+                client.tags_buckets = tagging.OP in told
+            return client.tags_buckets
 
     def _set(self, client: Aws, bucket: str, name: str, value: Value) -> None:
         setting = SETTINGS[name]
@@ -249,7 +251,7 @@ class Bucket(TableType):
             empty(client, recorded.id)
         client.call("s3", "DeleteBucket", Bucket=recorded.id)
 
-    async def stake(self, client: Client, recorded: ResourceState) -> str:
+    async def stake(self, client: Aws, recorded: ResourceState) -> str:
         return await client.run(_stake, client, recorded.id)
 
 

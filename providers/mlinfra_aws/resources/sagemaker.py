@@ -10,7 +10,7 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-from mlinfra_aws.client import Aws
+from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine.resource import ListedType, Raw, TableType
 from mlinfra_aws.engine.table import Listing, States, Table
 from mlinfra_aws.engine.tags import Tags
@@ -57,7 +57,7 @@ ENDPOINT_CONFIG = ListedType(
 )
 
 
-class Endpoint(ListedType):
+class Endpoint(TableType):
     """``aws.sagemaker_endpoint``. Its weights and capacities may be changed without a new configuration:
     ``DesiredWeightsAndCapacities`` goes through UpdateEndpointWeightsAndCapacities, in place."""
 
@@ -86,22 +86,18 @@ class Endpoint(ListedType):
         made = await super().create(client, desired, token)
         if desired.attributes.get("DesiredWeightsAndCapacities"):
             await client.run(self._weigh, client, made.id, desired.attributes)
-            await self._settle(client, made, desired.timeout)
+            made = self._stamped(made, await self._settle(client, made, desired.timeout))
         return made
 
-    def _update(self, client: Aws, recorded: ResourceState, desired: Desired, changed: frozenset[str]) -> None:
-        if changed - {"DesiredWeightsAndCapacities"}:
-            parameters = self._parameters(client, "UpdateEndpoint", desired.attributes)
-            client.call("sagemaker", "UpdateEndpoint", **parameters)
-            if "EndpointConfigName" in changed and desired.attributes.get("DesiredWeightsAndCapacities"):
-                self._wait_quietly(client, recorded.id)
-                self._weigh(client, recorded.id, desired.attributes)
-        elif desired.attributes.get("DesiredWeightsAndCapacities"):
-            self._weigh(client, recorded.id, desired.attributes)
+    async def change(self, client: Aws, recorded: ResourceState, desired: Desired, changed: frozenset[str]) -> Raw:
+        seen = await super().change(client, recorded, desired, changed - {"DesiredWeightsAndCapacities"})
+        weights = desired.attributes.get("DesiredWeightsAndCapacities")
+        if weights and changed & {"DesiredWeightsAndCapacities", "EndpointConfigName"}:
+            await client.run(self._weigh, client, recorded.id, desired.attributes)
+            seen = await self._settle(client, Observed(recorded.id, recorded.attributes), desired.timeout)
+        return seen
 
     def _weigh(self, client: Aws, id: str, attributes: Map) -> None:
-        from mlinfra_aws.client import input_shape
-
         shape = input_shape("sagemaker", "UpdateEndpointWeightsAndCapacities").members["DesiredWeightsAndCapacities"]
         client.insist(
             "sagemaker",
@@ -109,18 +105,6 @@ class Endpoint(ListedType):
             EndpointName=id,
             DesiredWeightsAndCapacities=to_api(shape, attributes["DesiredWeightsAndCapacities"]),
         )
-
-    def _wait_quietly(self, client: Aws, id: str) -> None:
-        """Until the new configuration serves: only then are there variants to be weighed."""
-        import time
-
-        pause = 0.5
-        while True:
-            raw = self._look(client, id, client.insist) or {}
-            if raw.get("EndpointStatus") not in ("Updating", "Creating", "RollingBack", "SystemUpdating"):
-                return
-            time.sleep(pause)
-            pause = min(15.0, pause * 1.6)
 
 
 ENDPOINT = Endpoint(
@@ -158,8 +142,6 @@ ENDPOINT = Endpoint(
             operation="ListEndpoints",
             items="Endpoints",
             id="EndpointName",
-            gives="stamp",
-            stamp="LastModifiedTime",
             status="EndpointStatus",
         ),
         states=States(
@@ -259,6 +241,7 @@ MODEL_PACKAGE = ModelPackage(
         type="aws.sagemaker_model_package",
         cloudformation="AWS::SageMaker::ModelPackage",
         service="sagemaker",
+        create_first=True,
         key="ModelPackageName",
         id="ModelPackageArn",
         create="CreateModelPackage",

@@ -17,10 +17,11 @@ from mlinfra.model.change import SAFE, Risk, RiskLevel
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value
-from mlinfra.provider.failures import AlreadyExists, Conflict
+from mlinfra.provider.failures import AlreadyExists, Conflict, Failure
 from mlinfra_docker import containers, labels, volumes
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.containers import Inspect
+from mlinfra_docker.milvus_users import let_in
 from mlinfra_docker.resources import container
 
 _MISSING = "missing"
@@ -64,8 +65,13 @@ class Service:
         except BaseException:
             await client.run(_drop_volume, client, str(wanted["Volume"]))
             raise
-        await self.settle(client, desired)
-        return _observed(client, wanted, seen)
+        found = _observed(client, wanted, seen)
+        try:
+            await client.run(self.settle, wanted, str(found.attributes["uri"]))
+        except Failure as failure:
+            failure.partial = found
+            raise
+        return found
 
     async def update(self, client: DockerClient, recorded: ResourceState, desired: Desired) -> Observed:
         wanted = desired.attributes
@@ -79,8 +85,9 @@ class Service:
             if seen is not None:
                 await client.run(container.end, client, seen["Id"])
             seen = await containers.start(client, _plan(client, desired, token), within=_patience(desired))
-        await self.settle(client, desired)
-        return _observed(client, wanted, seen)
+        found = _observed(client, wanted, seen)
+        await client.run(self.settle, wanted, str(found.attributes["uri"]))
+        return found
 
     async def delete(self, client: DockerClient, recorded: ResourceState) -> None:
         await client.run(_delete, client, recorded)
@@ -105,8 +112,8 @@ class Service:
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         return container.Container().validate(attributes)
 
-    async def settle(self, client: DockerClient, desired: Desired) -> None:
-        """What is left to do once it answers."""
+    def settle(self, wanted: Map, uri: str) -> None:
+        """What is left to do once it answers. Blocks."""
 
     def amount(self, uri: str) -> str:
         """What deleting it would lose, in words; ``""`` when that cannot be told."""
@@ -114,7 +121,12 @@ class Service:
 
 
 class Milvus(Service):
-    """A Milvus standalone server."""
+    """A Milvus standalone server. ``MLINFRA_TOKEN`` in its ``Env`` (``user:password``) is who may use it."""
+
+    def settle(self, wanted: Map, uri: str) -> None:
+        token = containers.revealed((wanted.get("Env") or Map()).get("MLINFRA_TOKEN"))
+        if token:
+            let_in(uri, str(token))
 
     def amount(self, uri: str) -> str:
         found = _json(f"{uri}/v1/vector/collections").get("data")

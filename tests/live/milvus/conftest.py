@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live.docker.engine import docker_api  # noqa: F401  a fixture
+from live.milvus.standalone import standalone_server
 from live.milvus.world import World, clients, lite_server, unique
 
 STANDALONE = "MLINFRA_TEST_MILVUS"
-"""URI of a real Milvus server that tests may write to, like http://127.0.0.1:19530."""
+"""URI of a real Milvus server that tests may write to, like http://127.0.0.1:19530. Without it one is started where there is a Docker
+engine."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,14 +25,21 @@ def lite_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield uri
 
 
+@pytest.fixture(scope="session")
+def standalone_uri(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if os.environ.get(STANDALONE):
+        yield os.environ[STANDALONE]
+        return
+    with standalone_server(request.getfixturevalue("docker_api"), tmp_path_factory.mktemp("standalone")) as uri:
+        yield uri
+
+
 @pytest.fixture(params=["milvus-lite", "milvus"])
 def any_engine(request: pytest.FixtureRequest) -> tuple[str, str]:
     """(engine, uri) of Lite, and of a real server."""
     if request.param == "milvus-lite":
         return request.param, request.getfixturevalue("lite_uri")
-    if not os.environ.get(STANDALONE):
-        pytest.skip(f"no real Milvus server: set {STANDALONE} to its address")
-    return request.param, os.environ[STANDALONE]
+    return request.param, request.getfixturevalue("standalone_uri")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 from mlinfra.kinds.collection import Collection as CollectionKind
 from mlinfra.model.component import Component
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
-from mlinfra.model.values import Map, Ref, freeze, transform
+from mlinfra.model.values import Map, Ref, Secret, freeze, transform
 from mlinfra.provider.calls import call
 from mlinfra.provider.contract import LoweringContext, ProviderContext
 from mlinfra.provider.limiter import Limiter
@@ -66,9 +66,11 @@ def spec(dim: int = 4, **more: Any) -> dict[str, Any]:
     }
 
 
-def lowered(uri: str, properties: Mapping[str, Any], *, engine: str = "milvus-lite") -> tuple[Resource, ...]:
+def lowered(
+    uri: str, properties: Mapping[str, Any], *, engine: str = "milvus-lite", token: str | None = None
+) -> tuple[Resource, ...]:
     """The native resources of the collection ``tickets`` in the database at ``uri``."""
-    database = Map(kind="vector_database", uri=uri, engine=engine, database="default", token=None)
+    database = Map(kind="vector_database", uri=uri, engine=engine, database="default", token=token and Secret(token))
     component = Component(kind="collection", name="tickets", target="local", properties=freeze(properties))
     kind = CollectionKind.model_validate({"database": database, **freeze(properties)})
     return lower(kind, LoweringContext(component=component, project="p", environment="test", provider="local")).resources
@@ -83,6 +85,7 @@ class World:
     engine: str = "milvus-lite"
     recorded: dict[str, ResourceState] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    token: str | None = None
 
     def desired(self, resource: Resource, done: Mapping[str, Map]) -> Desired:
         def value(leaf: Any) -> Any:
@@ -105,7 +108,7 @@ class World:
     def apply(self, properties: Mapping[str, Any]) -> None:
         """Create what is new, change in place what can be, replace beside what must be, move the alias, drop the old ones."""
         with listening(self.said.append):
-            asyncio.run(self._apply(lowered(self.uri, properties, engine=self.engine)))
+            asyncio.run(self._apply(lowered(self.uri, properties, engine=self.engine, token=self.token)))
 
     async def _apply(self, resources: tuple[Resource, ...]) -> None:
         done: dict[str, Map] = {}
@@ -128,6 +131,8 @@ class World:
                 act = partial(type_.update, self.client, old, desired)
             observed = await self.call(act)
             for name, given in desired.attributes.items():
+                if name == "token":
+                    continue
                 assert observed.attributes.get(name) == given, f"{resource.address}.{name} came back different"
             done[resource.address] = self.record(resource, observed).attributes
         for old in deposed:

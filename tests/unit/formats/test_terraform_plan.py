@@ -229,3 +229,27 @@ def test_drift_is_an_update_from_what_was_recorded_to_what_was_found() -> None:
     assert moved["change"]["before"] == {"n": 1, "secret": "(sensitive)"}
     assert moved["change"]["after"] == {"n": 2, "new": "x", "secret": "(sensitive)"}
     assert gone["change"]["actions"] == ["delete"] and gone["change"]["after"] is None
+
+
+def test_every_name_of_the_tables_belongs_to_a_type_that_there_is() -> None:
+    registry = Registry()
+    for provider, prefix in (("aws", "aws_"), ("gcp", "google_")):
+        found = registry.get(provider)
+        table = found.terraform  # type: ignore[attr-defined]
+        assert all(t.name.startswith(prefix) for t in table.values()) and len({t.name for t in table.values()}) == len(table)
+        named = set(table) & set(found.types)
+        assert len(named) >= 10, named
+
+
+def test_a_google_bucket_reads_as_terraforms() -> None:
+    after = freeze(
+        {"name": "b", "storageClass": "STANDARD", "versioning": {"enabled": True}, "labels": {"Team-A": "x"},
+         "iamConfiguration": {"uniformBucketLevelAccess": {"enabled": True}, "publicAccessPrevention": "enforced"}}
+    )  # fmt: skip
+    one = Change(action=Action.CREATE, address="raw", type="gcp.storage_bucket", provider="gcp", component="raw", after=after)
+    (shown,) = document(Plan(changes=(one,)))["resource_changes"]
+    assert shown["type"] == "google_storage_bucket" and shown["provider_name"] == "hashicorp/google"
+    assert shown["change"]["after"] == {
+        "name": "b", "storage_class": "STANDARD", "versioning": [{"enabled": True}], "labels": {"Team-A": "x"},
+        "uniform_bucket_level_access": True, "public_access_prevention": "enforced",
+    }  # fmt: skip

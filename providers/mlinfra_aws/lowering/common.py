@@ -1,0 +1,140 @@
+"""What the lowerings share: names, texts that wait for attributes, roles with no more rights than their work needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mlinfra.model.address import native
+from mlinfra.model.resource import Resource
+from mlinfra.model.values import Expr, Map, Ref, Value, is_known
+from mlinfra.provider.contract import LoweringContext
+from mlinfra.provider.hardware.offers import Offer, load
+from mlinfra.provider.naming import physical_name
+
+PRIVATE = Map(BlockPublicAcls=True, BlockPublicPolicy=True, IgnorePublicAcls=True, RestrictPublicBuckets=True)
+ENCRYPTED = Map(ServerSideEncryptionConfiguration=(Map(ServerSideEncryptionByDefault=Map(SSEAlgorithm="AES256")),))
+
+
+def offers() -> tuple[Offer, ...]:
+    """AWS's hardware catalogue."""
+    return load("mlinfra_aws")
+
+
+def region_of(context: LoweringContext) -> str:
+    """The region, which hardware, prices and images depend on: a plan must know it."""
+    region = context.settings.get("region")
+    if not isinstance(region, str):
+        raise context.error(
+            "aws.region_unknown",
+            f"a {context.component.kind} on aws needs the region at plan time: hardware, prices and images depend on it",
+            hint="providers: {aws: {region: eu-central-1}}",
+        )
+    return region
+
+
+def named(context: LoweringContext, role: str = "", *, limit: int = 63) -> str:
+    """The physical name of a component, or of a part of it."""
+    return physical_name(context.project, context.environment, f"{context.named}-{role}" if role else context.named, limit=limit)
+
+
+def text(template: str, **values: Value) -> Value:
+    """A text around values: ``text("s3://${bucket}/x", bucket=Ref(…))`` is known as soon as they are."""
+    if all(is_known(v) for v in values.values()) and all(isinstance(v, str) for v in values.values()):
+        for name, value in values.items():
+            template = template.replace(f"${{{name}}}", value)
+        if "${" not in template:
+            return template
+    return Expr(template, tuple(((name,), value) for name, value in values.items()))
+
+
+def bucket_arn_of(uri: Value) -> Value:
+    """The ARN of the bucket that an ``s3://`` URI lies in."""
+    if isinstance(uri, str) and is_known(uri):
+        return "arn:aws:s3:::" + uri.removeprefix("s3://").partition("/")[0]
+    return Expr("arn:aws:s3:::${uri.split('/')[2]}", ((("uri",), uri),))
+
+
+def bucket(
+    context: LoweringContext, name: Value, *, role: str = "", versioning: bool | Value = False, empties: Value = True
+) -> Resource:
+    """A private, encrypted bucket."""
+    attributes: dict[str, Value] = {
+        "BucketName": name,
+        "PublicAccessBlockConfiguration": PRIVATE,
+        "BucketEncryption": ENCRYPTED,
+        "ForceDestroy": empties,
+    }
+    if versioning is not False:
+        attributes["VersioningConfiguration"] = Map(Status="Enabled")
+    return context.resource("aws.s3_bucket", attributes, role=role)
+
+
+def may_read(arn: Value) -> Map:
+    """Everything in a bucket may be read."""
+    return _allow(("s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"), (arn, text("${arn}/*", arn=arn)))
+
+
+def may_write(arn: Value) -> Map:
+    """Everything in a bucket may be read and written."""
+    actions = (
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:ListBucket",
+        "s3:GetBucketLocation",
+        "s3:AbortMultipartUpload",
+    )
+    return _allow(actions, (arn, text("${arn}/*", arn=arn)))
+
+
+def may_run_containers() -> tuple[Map, ...]:
+    """What every SageMaker container needs: its image, its log, its metrics."""
+    logs = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams")
+    pull = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+    return (
+        _allow(logs, ("arn:aws:logs:*:*:log-group:/aws/sagemaker/*",)),
+        _allow(("ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"), ("*",)),
+        _allow(pull, ("arn:aws:ecr:*:*:repository/*",)),
+    )
+
+
+def _allow(actions: Iterable[str], resources: Iterable[Value]) -> Map:
+    return Map(Effect="Allow", Action=tuple(actions), Resource=tuple(resources))
+
+
+def allow(actions: Iterable[str], resources: Iterable[Value]) -> Map:
+    """One statement of a policy."""
+    return _allow(actions, resources)
+
+
+def service_role(
+    context: LoweringContext, name: str, statements: Iterable[Map], *, service: str | tuple[str, ...] = "sagemaker.amazonaws.com",
+    role: str = "role",
+) -> Resource:  # fmt: skip
+    """A role that a service takes on, with one policy of its own."""
+    trust = Map(
+        Version="2012-10-17",
+        Statement=(Map(Effect="Allow", Principal=Map(Service=service), Action="sts:AssumeRole"),),
+    )
+    policy = Map(PolicyName="work", PolicyDocument=Map(Version="2012-10-17", Statement=tuple(statements)))
+    return context.resource(
+        "aws.iam_role", {"RoleName": name, "AssumeRolePolicyDocument": trust, "Policies": (policy,)}, role=role
+    )
+
+
+def own(context: LoweringContext, *path: str, role: str = "", key: str | None = None) -> Ref:
+    """A reference to an attribute of a resource of this component."""
+    return Ref(native(context.address, role, key), path)
+
+
+def given(**values: Any) -> dict[str, Value]:
+    """The values that are there."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def environment(env: Mapping[str, Value]) -> Map:
+    """Environment variables as AWS takes them: texts."""
+    from mlinfra.provider.runs.words import text as worded
+
+    return Map({k: worded(v) if is_known(v) else v for k, v in env.items()})

@@ -1,0 +1,1 @@
+"""Google Cloud: Compute Engine, Cloud Storage, Vertex AI and what belongs to them, by their REST APIs."""

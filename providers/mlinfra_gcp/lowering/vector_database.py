@@ -1,0 +1,132 @@
+"""``vector_database`` on GCP: Milvus standalone on a machine of Compute Engine, its data on a disk that outlives the machine."""
+
+from __future__ import annotations
+
+from mlinfra.kinds.base import is_deferred
+from mlinfra.kinds.training_cluster import Resources
+from mlinfra.kinds.vector_database import VectorDatabase
+from mlinfra.model.resource import Resource
+from mlinfra.model.values import Map, Value
+from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.hardware.choice import Needs
+from mlinfra.provider.hardware.lowering import chosen
+from mlinfra_gcp.lowering.common import given, image, labels, named, offers, own, project, region, text, zonal, zone
+from mlinfra_gcp.lowering.training_cluster import _account, _boot, _interface
+
+_PORT = 19530
+_VERSION = "2.6.4"
+_LEAST = Needs(cpus=4, memory=16 * 2**30)
+"""Milvus standalone wants 4 cores and 8 GB at least (https://milvus.io/docs/prerequisite-docker.md)."""
+
+
+def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
+    """A ``gcp.compute_instance`` with a ``gcp.compute_disk``; a ``gcp.compute_firewall`` for the ranges of the setting ``allow``; and a
+    ``gcp.reachable``, after which others use it. Without ``allow`` it is reached by its internal address."""
+    if spec.token is not None:
+        raise context.error(
+            "gcp.milvus_token",
+            "the Milvus that gcp sets up asks for no token",
+            path=("token",),
+            hint="leave token out: who reaches it is decided by the network (providers.gcp.allow); for users, use existing Milvus by uri",
+        )
+    asked = spec.resources
+    resources = Resources(cpus=None if asked is None else asked.cpus, memory=None if asked is None else asked.memory)
+    choice = chosen(resources, context, offers=offers(), use="vm", region=region(context), least=_LEAST)
+    size = asked.disk if asked is not None and asked.disk is not None else 100 * 10**9
+    if is_deferred(size) or is_deferred(spec.version):
+        raise context.error("gcp.unknown_size", "disk and version must be known at plan time", path=("resources", "disk"))
+    name = named(context, limit=56)
+    disk = context.resource(
+        "gcp.compute_disk",
+        {
+            **zonal(context),
+            "name": f"{name}-data",
+            "sizeGb": round(size / 10**9),
+            "type": f"zones/{zone(context)}/diskTypes/pd-ssd",
+            **given(labels=labels(context)),
+        },
+        role="disk",
+    )
+    milvus = f"{image(context, 'milvus')}:v{_full(str(spec.version or _VERSION))}"
+    instance = context.resource(
+        "gcp.compute_instance",
+        {
+            **zonal(context),
+            "name": name,
+            "machineType": f"zones/{zone(context)}/machineTypes/{choice.offer.type}",
+            "disks": (
+                _boot(20, f"zones/{zone(context)}/diskTypes/pd-balanced"),
+                Map(source=own(context, "link", role="disk"), deviceName="data", autoDelete=False),
+            ),
+            "networkInterfaces": (_interface(context),),
+            "metadata": Map(items=(Map(key="startup-script", value=_SCRIPT.replace("@IMAGE@", milvus)),)),
+            "tags": Map(items=(name,)),
+            **given(labels=labels(context), serviceAccounts=_account(context)),
+        },
+    )
+    allowed = tuple(context.settings.get("allow") or ())
+    host = own(context, "externalIp" if allowed else "internalIp")
+    ready = context.resource("gcp.reachable", {"host": host, "port": _PORT}, role="ready", depends_on=_after(context, allowed))
+    return Lowered(
+        resources=(disk, instance, *_firewall(context, name, allowed), ready),
+        outputs=Map(
+            id=own(context, "id"),
+            uri=text("http://${host}:19530", host=own(context, "host", role="ready")),
+            engine="milvus",
+            status=own(context, "status"),
+            database=spec.database or "default",
+            token=None,
+        ),
+    )
+
+
+def _after(context: LoweringContext, allowed: tuple[Value, ...]) -> tuple[str, ...]:
+    return (own(context, role="firewall").address,) if allowed else ()
+
+
+def _firewall(context: LoweringContext, name: str, allowed: tuple[Value, ...]) -> tuple[Resource, ...]:
+    if not allowed:
+        return ()
+    network = str(context.settings.get("network") or "default")
+    rule = context.resource(
+        "gcp.compute_firewall",
+        {
+            "project": project(context),
+            "name": name,
+            "network": network if "/" in network else f"global/networks/{network}",
+            "direction": "INGRESS",
+            "allowed": (Map(IPProtocol="tcp", ports=(str(_PORT),)),),
+            "sourceRanges": allowed,
+            "targetTags": (name,),
+        },
+        role="firewall",
+    )
+    return (rule,)
+
+
+def _full(version: str) -> str:
+    return {"2.6": _VERSION, "2.5": "2.5.18", "2.4": "2.4.23"}.get(version, version)
+
+
+_SCRIPT = """#!/bin/bash
+set -e
+d=/dev/disk/by-id/google-data
+blkid "$d" || mkfs.ext4 -F "$d"
+mkdir -p /mnt/disks/data && mount -o discard,defaults "$d" /mnt/disks/data || true
+mountpoint -q /mnt/disks/data
+mkdir -p /mnt/disks/data/milvus && cd /mnt/disks/data
+cat > etcd.yaml <<'EOF'
+listen-client-urls: http://0.0.0.0:2379
+advertise-client-urls: http://0.0.0.0:2379
+auto-compaction-mode: revision
+auto-compaction-retention: "1000"
+EOF
+iptables -w -A INPUT -p tcp --dport 19530 -j ACCEPT
+docker rm -f milvus 2>/dev/null || true
+docker run -d --name milvus --restart=always --security-opt seccomp:unconfined -p 19530:19530 \\
+  -e ETCD_USE_EMBED=true -e ETCD_DATA_DIR=/var/lib/milvus/etcd -e ETCD_CONFIG_PATH=/milvus/configs/embedEtcd.yaml \\
+  -e COMMON_STORAGETYPE=local -e DEPLOY_MODE=STANDALONE \\
+  -v /mnt/disks/data/milvus:/var/lib/milvus -v /mnt/disks/data/etcd.yaml:/milvus/configs/embedEtcd.yaml \\
+  @IMAGE@ milvus run standalone
+"""
+"""https://milvus.io/docs/install_standalone-docker.md; the disk is formatted only when it is empty."""
