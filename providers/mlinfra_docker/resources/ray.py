@@ -132,7 +132,11 @@ async def _make_so(client: DockerClient, desired: Desired, op: str) -> Observed:
     if 0 in dead or 0 not in there:
         dead = list(there)  # workers of a head that is gone never find another
     for number in sorted(dead, reverse=True):
-        await client.run(containers.remove, client, there.pop(number)["Id"])
+        node = there.pop(number)
+        if number >= count and containers.status(node) == "running":
+            say(f"{node['Name'].lstrip('/')} leaves")
+            await client.run(containers.stop, client, node["Id"])  # so that Ray hears of it from the node itself
+        await client.run(containers.remove, client, node["Id"])
     size = Limits(int(limits.get("memory") or 0), float(limits.get("cpus") or 0), int(limits.get("gpus") or 0))
     plans = {n: _plan(client, name, n, str(wanted["image"]), size, marks) for n in range(count) if n not in there}
     if 0 in plans:
@@ -153,13 +157,13 @@ async def _make_so(client: DockerClient, desired: Desired, op: str) -> Observed:
 
 
 async def _until_alive(client: DockerClient, observed: Observed, count: int, within: float) -> None:
-    """Wait until Ray itself counts as many nodes. Invalid, with its last lines, when a node ends meanwhile.
+    """Wait until Ray itself counts just as many nodes. Invalid, with its last lines, when a node ends meanwhile.
 
     Ray gives a node half a minute to start, and ends it when the machine was too busy: such a one is started again."""
     dashboard, found, tries = str(observed.attributes["dashboard"]), 0, 3 * count
     try:
         async with asyncio.timeout(within):
-            while (found := await asyncio.to_thread(alive_nodes, dashboard)) < count:
+            while (found := await asyncio.to_thread(alive_nodes, dashboard)) != count:
                 for seen in (await client.run(_nodes, client, observed.id)).values():
                     if containers.status(seen) != "running":
                         tail = await client.run(containers.tail_text, client, seen["Id"])

@@ -73,7 +73,9 @@ def test_a_job_sees_every_node_and_the_cluster_shrinks_in_place(
         assert set(before) == {"head", "worker-1", "worker-2"}
         assert run_mlinfra(["output", "--raw", "nodes", "--env", "ci"], folder).out.strip() == "3"
         logged = docker_api.exec_start(
-            docker_api.exec_create(before["head"], ["sh", "-c", "grep -rl planted-secret-4711 /tmp/ray || true"])["Id"]
+            docker_api.exec_create(
+                before["head"], ["sh", "-c", "find /tmp/ray -type f -exec grep -l planted-secret-4711 {} + || true"]
+            )["Id"]
         )
         assert logged == b"", "Ray wrote the secret down"
         done = run_mlinfra(["apply", "--yes", "--env", "ci", "--var", "nodes=2"], folder, timeout=600)
