@@ -8,6 +8,7 @@ from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.endpoint import Endpoint, Variant
 from mlinfra.model.values import Map, Ref, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.hardware.lowering import refuse_instance_type
 from mlinfra.provider.runs.lowering import share
 from mlinfra_docker.naming import named
 from mlinfra_docker.settings import image
@@ -15,6 +16,7 @@ from mlinfra_docker.settings import image
 
 def lower(spec: Endpoint, context: LoweringContext) -> Lowered:
     """One ``docker.endpoint``."""
+    refuse_instance_type(spec.resources, context)
     variants = {
         name: Map({**_source(name, variant, context), "traffic": share(spec, variant), "shadow": variant.shadow})
         for name, variant in spec.variants.items()

@@ -7,12 +7,14 @@ from mlinfra.kinds.training_cluster import Resources, TrainingCluster
 from mlinfra.kinds.units import parse_accelerators
 from mlinfra.model.values import Map, Ref, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.hardware.lowering import refuse_instance_type
 from mlinfra_docker.naming import named
 from mlinfra_docker.settings import image
 
 
 def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     """One ``docker.hardware`` (managed), or one ``docker.ray`` (ray)."""
+    refuse_instance_type(spec.resources, context)
     if is_deferred(spec.engine):
         raise context.error("lower.unknown_engine", "the engine must be known at plan time", path=("engine",))
     name = spec.name or named(context)
