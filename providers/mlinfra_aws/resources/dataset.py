@@ -11,7 +11,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
-from mlinfra.provider import files
+from mlinfra.provider import datasets, files
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra_aws import objects
 from mlinfra_aws.client import Aws
@@ -35,17 +35,8 @@ def _uri(attributes: Mapping[str, Value]) -> str:
     return place.below(str(attributes["file"])).uri if attributes.get("file") else place.uri
 
 
-def _id(attributes: Mapping[str, Value]) -> str:
-    return f"{attributes['bucket']}/{attributes['name']}"
-
-
 def _predict(attributes: Map) -> Mapping[str, Value]:
-    found: dict[str, Value] = {"status": WHOLE}
-    if all(isinstance(attributes.get(name), str) for name in ("bucket", "name")):
-        found["id"] = _id(attributes)
-        if isinstance(attributes.get("version"), str) and isinstance(attributes.get("file", ""), str):
-            found["uri"] = _uri(attributes)
-    return found
+    return {"status": WHOLE, **datasets.predicted(attributes, _uri)}
 
 
 class Dataset:
@@ -54,15 +45,7 @@ class Dataset:
 
     schema = Schema(
         attributes={
-            "bucket": Attribute(type="string", required=True, immutable=True, source="the bucket that holds it"),
-            "name": Attribute(type="string", required=True, immutable=True, source="its folder in the bucket"),
-            "source": Attribute(type="string", required=True, write_only=True),
-            "version": Attribute(type="string", required=True),
-            "size": Attribute(type="integer"),
-            "file": Attribute(type="string", description="the file's name; empty for a folder"),
-            "keep": Attribute(type="integer", write_only=True),
-            "id": Attribute(type="string", computed=True),
-            "uri": Attribute(type="string", computed=True),
+            **datasets.attributes(holder="the bucket that holds it", folder="its folder in the bucket"),
             "status": Attribute(type="string", computed=True),
         },
         predict=_predict,
@@ -127,7 +110,9 @@ def _read(client: Aws, known: Map) -> Observed | None:
         return None
     at_place = {**known, **{k: v for k, v in _fields(owner).items() if k != "source"}}
     status = WHOLE if objects.is_whole(client, _version(at_place)) else "damaged"
-    return Observed(_id(known), Map({**at_place, "id": _id(known), "uri": _uri(at_place), "status": status}))
+    return Observed(
+        datasets.id_of(known), Map({**at_place, "id": datasets.id_of(known), "uri": _uri(at_place), "status": status})
+    )
 
 
 def _write(client: Aws, desired: Desired, token: str | None) -> Observed:
@@ -135,7 +120,7 @@ def _write(client: Aws, desired: Desired, token: str | None) -> Observed:
     owner = objects.get_json(client, _owner(wanted)) or {}
     if token is not None and owner.get("address", desired.address) != desired.address:
         raise AlreadyExists(
-            f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=_id(wanted)
+            f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=datasets.id_of(wanted)
         )
     version = _version(wanted)
     if not objects.is_whole(client, version):
@@ -148,7 +133,7 @@ def _write(client: Aws, desired: Desired, token: str | None) -> Observed:
         for key in old[: max(0, len(old) - wanted["keep"])]:
             objects.delete_below(client, Place(version.bucket, key))
             objects.delete(client, version.bucket, (f"{key}.json",))
-    return Observed(_id(wanted), Map({**wanted, "id": _id(wanted), "uri": _uri(wanted), "status": WHOLE}))
+    return Observed(datasets.id_of(wanted), Map({**wanted, "id": datasets.id_of(wanted), "uri": _uri(wanted), "status": WHOLE}))
 
 
 def _selected(client: Aws, wanted: Map) -> list[files.SelectedFile]:

@@ -10,28 +10,26 @@ from typing import Any
 from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves
+from mlinfra.model.values import EMPTY, Map, Path, Value
 from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import digest_of
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs import jobs
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
-from mlinfra.provider.runs.words import argv, text
+from mlinfra.provider.runs.jobs import DONE
+from mlinfra.provider.runs.words import text
 from mlinfra_aws import objects, outcomes, packing
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
 from mlinfra_aws.prices import price
 
-DONE, DEFERRED = "done", "deferred"
+DEFERRED = "deferred"
 _PACE = 20.0
 _DAY = 86400
-
-
-def _predict(attributes: Map) -> Mapping[str, Value]:
-    known: dict[str, Value] = {"id": attributes["name"]} if isinstance(attributes.get("name"), str) else {}
-    return known | ({"status": DONE} if attributes.get("run_on_apply", True) is True else {})
+_SECRET = "SageMaker keeps this in plain text: let the code read the secret from Secrets Manager"
 
 
 class TrainingRun:
@@ -48,46 +46,17 @@ class TrainingRun:
             "spot": Attribute(type="boolean"),
             "disk": Attribute(type="integer", description="bytes"),
             "cluster": Attribute(type="string"),
-            "code": Attribute(type="map", required=True),
-            "run": Attribute(type="string", required=True),
-            "params": Attribute(type="map"),
-            "env": Attribute(type="map"),
-            "inputs": Attribute(type="map"),
-            "outputs": Attribute(type="list"),
-            "expect": Attribute(type="map"),
-            "requirements": Attribute(type="any"),
-            "processes": Attribute(type="integer"),
-            "timeout": Attribute(type="number"),
-            "run_on_apply": Attribute(type="boolean"),
-            "id": Attribute(type="string", computed=True),
-            "status": Attribute(type="string", computed=True),
-            "artifact": Attribute(type="string", computed=True),
-            "artifact_digest": Attribute(type="string", computed=True),
-            "results": Attribute(type="map", computed=True),
-            "metrics": Attribute(type="map", computed=True),
-            "fingerprint": Attribute(type="string", computed=True),
+            **jobs.ATTRIBUTES,
             "job": Attribute(type="string", computed=True, volatile=True, description="SageMaker's name of the job"),
         },
-        predict=_predict,
+        predict=jobs.predict,
         runs=True,
         run_inputs=("code", "run", "params", "env", "inputs", "outputs", "requirements", "processes", "image", "status"),
         inside=("bucket",),
     )
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
-        problems: list[tuple[Path, str]] = []
-        if isinstance(attributes.get("run"), str):
-            try:
-                argv(attributes["run"])
-            except Invalid as error:
-                problems.append((("run",), error.message))
-        for name in ("run", "params", "inputs", "env"):
-            problems.extend(
-                ((name, *path), "SageMaker keeps this in plain text: let the code read the secret from Secrets Manager")
-                for path, leaf in leaves(attributes.get(name))
-                if isinstance(leaf, (Secret, SecretDigest))
-            )
-        return problems
+        return jobs.problems(attributes, exposed=("run", "params", "inputs", "env"), why=_SECRET)
 
     def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
         return price("aws.training_run", attributes, settings, find)
@@ -213,7 +182,7 @@ def _start(client: Aws, desired: Desired, token: str) -> str:
             "ContainerArguments": list(container[1:]),
         },
         InputDataConfig=[_channel("mlinfra", code.uri), *(_channel(name, uri) for name, uri in inputs.items())],
-        OutputDataConfig={"S3OutputPath": jobs(bucket, str(wanted["name"])).uri, "CompressionType": "NONE"},
+        OutputDataConfig={"S3OutputPath": job_outputs(bucket, str(wanted["name"])).uri, "CompressionType": "NONE"},
         ResourceConfig={
             "InstanceType": wanted["instance_type"],
             "InstanceCount": wanted.get("processes") or 1,
@@ -231,7 +200,7 @@ def _start(client: Aws, desired: Desired, token: str) -> str:
     return job
 
 
-def jobs(bucket: str, name: str) -> Place:
+def job_outputs(bucket: str, name: str) -> Place:
     """Below it SageMaker puts what jobs leave."""
     return Place(bucket, f"jobs/{name}")
 

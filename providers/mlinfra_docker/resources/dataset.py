@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
-from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.schema import Schema
 from mlinfra.model.values import Map, Value
-from mlinfra.provider import files
+from mlinfra.provider import datasets, files
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_docker import volume_store as store
@@ -33,15 +33,8 @@ def _parent(name: str) -> str:
     return f"datasets/{name}"
 
 
-def _id(attributes: Mapping[str, Value]) -> str:
-    return f"{attributes['bucket']}/{attributes['name']}"
-
-
 def _predict(attributes: Map) -> Mapping[str, Value]:
-    if not all(isinstance(attributes.get(name), str) for name in ("bucket", "name")):
-        return {}
-    known = isinstance(attributes.get("version"), str) and isinstance(attributes.get("file", ""), str)
-    return {"id": _id(attributes), **({"uri": _uri(attributes)} if known else {})}
+    return datasets.predicted(attributes, _uri)
 
 
 class Dataset:
@@ -49,17 +42,7 @@ class Dataset:
     rollback works when the source has moved on. Old versions stay beside the new one (at most ``keep`` of them)."""
 
     schema = Schema(
-        attributes={
-            "bucket": Attribute(type="string", required=True, immutable=True, source="the volume that holds it"),
-            "name": Attribute(type="string", required=True, immutable=True, source="the folder's name"),
-            "source": Attribute(type="string", required=True, write_only=True),
-            "version": Attribute(type="string", required=True),
-            "size": Attribute(type="integer"),
-            "file": Attribute(type="string", description="the file's name; empty for a folder"),
-            "keep": Attribute(type="integer", write_only=True),
-            "id": Attribute(type="string", computed=True),
-            "uri": Attribute(type="string", computed=True),
-        },
+        attributes=datasets.attributes(holder="the volume that holds it", folder="the folder's name"),
         predict=_predict,
         holds_data=True,
         inside=("bucket",),
@@ -113,20 +96,20 @@ def _read(client: DockerClient, id: str, known: Map) -> Observed | None:
     stored = None if place is None else store.check(*place, known["version"])
     if stored is None:
         return None
-    at_place = {**known, "id": _id(known), "uri": _uri(known)}
+    at_place = {**known, "id": datasets.id_of(known), "uri": _uri(known)}
     return Observed(at_place["id"], Map({**at_place, "version": stored.digest, "size": stored.size}))
 
 
 def _write(client: DockerClient, desired: Desired, token: str | None) -> Observed:
     wanted = desired.attributes
-    place = _place(client, _id(wanted))
+    place = _place(client, datasets.id_of(wanted))
     if place is None:
         raise NotFound(f"the engine has no volume {wanted['bucket']}", path=("bucket",))
     helper, bucket, parent = place
     marker = _marker(*place)
     if token is not None and marker.get("address", desired.address) != desired.address:
         raise AlreadyExists(
-            f"the volume has a dataset {wanted['name']} already: that of {marker['address']}", import_id=_id(wanted)
+            f"the volume has a dataset {wanted['name']} already: that of {marker['address']}", import_id=datasets.id_of(wanted)
         )
     _store(client, place, wanted)
     op = marker.get("op", "") if token is None else token
@@ -136,9 +119,9 @@ def _write(client: DockerClient, desired: Desired, token: str | None) -> Observe
         old = [name for name in store.kept(*place) if name != store.short(wanted["version"])]
         for name in old[: max(0, len(old) - wanted["keep"])]:
             store.drop(*place, name)
-    found = _read(client, _id(wanted), wanted)
+    found = _read(client, datasets.id_of(wanted), wanted)
     if found is None:
-        raise NotFound(f"{_id(wanted)} was deleted while it was being written")
+        raise NotFound(f"{datasets.id_of(wanted)} was deleted while it was being written")
     return found
 
 
@@ -163,13 +146,13 @@ def _delete(client: DockerClient, id: str) -> None:
 
 
 def _find(client: DockerClient, desired: Desired, token: str) -> Observed | None:
-    place = _place(client, _id(desired.attributes))
+    place = _place(client, datasets.id_of(desired.attributes))
     marker = {} if place is None else _marker(*place)
     if place is not None and not marker:  # what a kill left of a copy
-        _delete(client, _id(desired.attributes))
+        _delete(client, datasets.id_of(desired.attributes))
     if marker.get("op") != token:
         return None
-    return _read(client, _id(desired.attributes), desired.attributes)
+    return _read(client, datasets.id_of(desired.attributes), desired.attributes)
 
 
 def _adopt(client: DockerClient, id: str) -> Observed | None:

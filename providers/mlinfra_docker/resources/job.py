@@ -12,11 +12,13 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves
+from mlinfra.model.values import EMPTY, Map, Path, Secret, Value
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
+from mlinfra.provider.runs import jobs
 from mlinfra.provider.runs.fingerprints import of_job
-from mlinfra.provider.runs.words import argv, parameters, requirement_lines, text
+from mlinfra.provider.runs.jobs import DONE
+from mlinfra.provider.runs.words import parameters, requirement_lines, text
 from mlinfra_docker import labels, volumes
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.runs import environment, ray_job
@@ -25,16 +27,10 @@ from mlinfra_docker.runs.promises import unkept
 from mlinfra_docker.runs.run import RunRequest, RunResult, logs, recall, run, secret_key
 from mlinfra_docker.volumes import MOUNTED
 
-DONE = "done"
 _FOLDER = "run"
 _MARKER = "job.json"
 _RUN_INPUTS = ("code", "run", "params", "env", "inputs", "outputs", "image", "requirements", "processes", "status")
 _SECRET = "a secret here would stand in the process list for all to see: pass it by env"
-
-
-def _predict(attributes: Map) -> Mapping[str, Value]:
-    known: dict[str, Value] = {"id": attributes["name"]} if isinstance(attributes.get("name"), str) else {}
-    return known | ({"status": DONE} if attributes.get("run_on_apply", True) is True else {})
 
 
 class Job:
@@ -51,44 +47,19 @@ class Job:
             "image": Attribute(type="string", required=True),
             "limits": Attribute(type="map"),
             "ray": Attribute(type="string"),
-            "code": Attribute(type="map", required=True),
-            "run": Attribute(type="string", required=True),
-            "params": Attribute(type="map"),
-            "env": Attribute(type="map"),
-            "inputs": Attribute(type="map"),
-            "outputs": Attribute(type="list"),
-            "expect": Attribute(type="map"),
-            "requirements": Attribute(type="any"),
-            "processes": Attribute(type="integer"),
-            "timeout": Attribute(type="number"),
-            "run_on_apply": Attribute(type="boolean"),
-            "id": Attribute(type="string", computed=True),
-            "status": Attribute(type="string", computed=True),
-            "artifact": Attribute(type="string", computed=True),
-            "artifact_digest": Attribute(type="string", computed=True),
-            "results": Attribute(type="map", computed=True),
-            "metrics": Attribute(type="map", computed=True),
-            "fingerprint": Attribute(type="string", computed=True),
+            **jobs.ATTRIBUTES,
         },
-        predict=_predict,
+        predict=jobs.predict,
         runs=True,
         run_inputs=_RUN_INPUTS,
         inside=("volume",),
     )
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
-        problems: list[tuple[Path, str]] = []
-        if isinstance(attributes.get("run"), str):
-            try:
-                argv(attributes["run"])
-            except Invalid as error:
-                problems.append((("run",), error.message))
-        for name in ("run", "params", "inputs"):
-            found = [path for path, leaf in leaves(attributes.get(name)) if isinstance(leaf, (Secret, SecretDigest))]
-            problems.extend(((name, *path), _SECRET) for path in found)
+        found = jobs.problems(attributes, exposed=("run", "params", "inputs"), why=_SECRET)
         if attributes.get("ray") and isinstance(attributes.get("processes"), int) and attributes["processes"] > 1:
-            problems.append((("processes",), "on a Ray cluster, Ray starts the processes: leave `processes` out"))
-        return problems
+            found.append((("processes",), "on a Ray cluster, Ray starts the processes: leave `processes` out"))
+        return found
 
     async def read(self, client: DockerClient, recorded: ResourceState) -> Observed | None:
         return await client.run(_read, client, recorded.id, recorded.attributes)

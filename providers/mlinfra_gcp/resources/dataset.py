@@ -12,7 +12,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
-from mlinfra.provider import files
+from mlinfra.provider import datasets, files
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_gcp.client import GcpClient
@@ -33,17 +33,8 @@ def _uri(attributes: Mapping[str, Value]) -> str:
     return f"{place}/{attributes['file']}" if attributes.get("file") else place
 
 
-def _id(attributes: Mapping[str, Value]) -> str:
-    return f"{attributes['bucket']}/{attributes['name']}"
-
-
 def _predict(attributes: Map) -> Mapping[str, Value]:
-    found: dict[str, Value] = {"status": "whole"}
-    if all(isinstance(attributes.get(name), str) for name in ("bucket", "name")):
-        found["id"] = _id(attributes)
-        if isinstance(attributes.get("version"), str) and isinstance(attributes.get("file", ""), str):
-            found["uri"] = _uri(attributes)
-    return found
+    return {"status": "whole", **datasets.predicted(attributes, _uri)}
 
 
 class Dataset:
@@ -53,15 +44,7 @@ class Dataset:
 
     schema = Schema(
         attributes={
-            "bucket": Attribute(type="string", required=True, immutable=True, source="the bucket that holds it"),
-            "name": Attribute(type="string", required=True, immutable=True, source="its folder in the bucket"),
-            "source": Attribute(type="string", required=True, write_only=True),
-            "version": Attribute(type="string", required=True),
-            "size": Attribute(type="integer"),
-            "file": Attribute(type="string", description="the file's name; empty for a folder"),
-            "keep": Attribute(type="integer", write_only=True),
-            "id": Attribute(type="string", computed=True),
-            "uri": Attribute(type="string", computed=True),
+            **datasets.attributes(holder="the bucket that holds it", folder="its folder in the bucket"),
             "status": Attribute(type="string", computed=True),
         },
         predict=_predict,
@@ -132,7 +115,9 @@ async def _read(client: GcpClient, known: Map) -> Observed | None:
         return None
     at_place: dict[str, Value] = {**known, **{k: owner[k] for k in ("version", "size", "file") if k in owner}}
     status = "whole" if await _whole(client, at_place) else "damaged"
-    return Observed(_id(known), Map({**at_place, "id": _id(known), "uri": _uri(at_place), "status": status}))
+    return Observed(
+        datasets.id_of(known), Map({**at_place, "id": datasets.id_of(known), "uri": _uri(at_place), "status": status})
+    )
 
 
 async def _write(client: GcpClient, desired: Desired, token: str | None) -> Observed:
@@ -141,7 +126,7 @@ async def _write(client: GcpClient, desired: Desired, token: str | None) -> Obse
     owner = await _owner(client, wanted) or {}
     if token is not None and owner.get("address", desired.address) != desired.address:
         raise AlreadyExists(
-            f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=_id(wanted)
+            f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=datasets.id_of(wanted)
         )
     if not await _whole(client, wanted):
         selected = _selected(client, wanted)
@@ -160,7 +145,7 @@ async def _write(client: GcpClient, desired: Desired, token: str | None) -> Obse
         for name in old[: max(0, len(old) - wanted["keep"])]:
             await client.remove_objects(bucket, f"{name}/")
             await client.remove_objects(bucket, f"{name}.json")
-    return Observed(_id(wanted), Map({**wanted, "id": _id(wanted), "uri": _uri(wanted), "status": "whole"}))
+    return Observed(datasets.id_of(wanted), Map({**wanted, "id": datasets.id_of(wanted), "uri": _uri(wanted), "status": "whole"}))
 
 
 def _selected(client: GcpClient, wanted: Map) -> list[files.SelectedFile]:

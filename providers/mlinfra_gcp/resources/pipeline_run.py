@@ -15,10 +15,11 @@ from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Value, freeze, is_known, thaw
 from mlinfra.provider.failures import Invalid, NotFound
 from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipeline
+from mlinfra.provider.runs.jobs import DONE, secrets_in
 from mlinfra.provider.runs.reach import kept
 from mlinfra_gcp import marks, outcomes, packing
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.resources.training_run import DEFERRED, DOC, DONE, console, exists, no_secrets, remove_jobs, waited
+from mlinfra_gcp.resources.training_run import DEFERRED, DOC, PLAIN_TEXT, console, exists, remove_jobs, waited
 
 _JOBS = "projects.locations.pipelineJobs"
 
@@ -96,7 +97,7 @@ class PipelineRun:
     )
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
-        return no_secrets(attributes, ("steps",))
+        return secrets_in(attributes, ("steps",), PLAIN_TEXT)
 
     async def read(self, client: GcpClient, recorded: ResourceState) -> Observed | None:
         known = recorded.attributes

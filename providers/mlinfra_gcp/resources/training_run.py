@@ -9,12 +9,13 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves, thaw
+from mlinfra.model.values import EMPTY, Map, Path, Value, thaw
 from mlinfra.provider.failures import Invalid, NotFound, Quota
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs import jobs
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
-from mlinfra.provider.runs.words import argv
+from mlinfra.provider.runs.jobs import DONE
 from mlinfra_gcp import marks, outcomes, packing
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.operations import finished
@@ -23,22 +24,8 @@ from mlinfra_gcp.zones import elsewhere
 
 DOC = "aiplatform.v1"
 _JOBS = "projects.locations.customJobs"
-DONE, DEFERRED = "done", "deferred"
-
-
-def _predict(attributes: Map) -> Mapping[str, Value]:
-    known: dict[str, Value] = {"id": attributes["name"]} if isinstance(attributes.get("name"), str) else {}
-    return known | ({"status": DONE} if attributes.get("run_on_apply", True) is True else {})
-
-
-def no_secrets(attributes: Map, names: Sequence[str]) -> list[tuple[Path, str]]:
-    """Vertex AI keeps and shows what a job is told: a secret has no place there."""
-    return [
-        ((name, *path), "Vertex AI keeps this in plain text: let the code read the secret from Secret Manager")
-        for name in names
-        for path, leaf in leaves(attributes.get(name))
-        if isinstance(leaf, (Secret, SecretDigest))
-    ]
+DEFERRED = "deferred"
+PLAIN_TEXT = "Vertex AI keeps this in plain text: let the code read the secret from Secret Manager"
 
 
 class TrainingRun:
@@ -59,39 +46,16 @@ class TrainingRun:
             "service_account": Attribute(type="string"),
             "labels": Attribute(type="map"),
             "cluster": Attribute(type="string"),
-            "code": Attribute(type="map", required=True),
-            "run": Attribute(type="string", required=True),
-            "params": Attribute(type="map"),
-            "env": Attribute(type="map"),
-            "inputs": Attribute(type="map"),
-            "outputs": Attribute(type="list"),
-            "expect": Attribute(type="map"),
-            "requirements": Attribute(type="any"),
-            "processes": Attribute(type="integer"),
-            "timeout": Attribute(type="number"),
-            "run_on_apply": Attribute(type="boolean"),
-            "id": Attribute(type="string", computed=True),
-            "status": Attribute(type="string", computed=True),
-            "artifact": Attribute(type="string", computed=True),
-            "artifact_digest": Attribute(type="string", computed=True),
-            "results": Attribute(type="map", computed=True),
-            "metrics": Attribute(type="map", computed=True),
-            "fingerprint": Attribute(type="string", computed=True),
+            **jobs.ATTRIBUTES,
         },
-        predict=_predict,
+        predict=jobs.predict,
         runs=True,
         run_inputs=("code", "run", "params", "env", "inputs", "outputs", "requirements", "processes", "image", "status"),
         inside=("bucket",),
     )
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
-        problems = no_secrets(attributes, ("run", "params", "inputs", "env"))
-        if isinstance(attributes.get("run"), str):
-            try:
-                argv(attributes["run"])
-            except Invalid as error:
-                problems.append((("run",), error.message))
-        return problems
+        return jobs.problems(attributes, exposed=("run", "params", "inputs", "env"), why=PLAIN_TEXT)
 
     async def read(self, client: GcpClient, recorded: ResourceState) -> Observed | None:
         known = recorded.attributes

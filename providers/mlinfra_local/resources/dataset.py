@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
-from mlinfra.model.schema import Attribute, Schema
+from mlinfra.model.schema import Schema
 from mlinfra.model.values import Map, Value
-from mlinfra.provider import files
+from mlinfra.provider import datasets, files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_local.client import LocalClient
@@ -29,16 +29,8 @@ def _uri(attributes: Mapping[str, Value]) -> str:
     return f"{place}/{attributes['file']}" if attributes.get("file") else place
 
 
-def _id(attributes: Mapping[str, Value]) -> str:
-    return f"{attributes['bucket']}/{attributes['name']}"
-
-
 def _predict(attributes: Map) -> Mapping[str, Value]:
-    named = all(isinstance(attributes.get(name), str) for name in ("bucket", "name"))
-    if not named:
-        return {}
-    known = isinstance(attributes.get("version"), str) and isinstance(attributes.get("file", ""), str)
-    return {"id": _id(attributes), **({"uri": _uri(attributes)} if known else {})}
+    return datasets.predicted(attributes, _uri)
 
 
 class Dataset:
@@ -46,17 +38,7 @@ class Dataset:
     rollback works when the source has moved on. Old versions stay beside the new one (at most ``keep`` of them)."""
 
     schema = Schema(
-        attributes={
-            "bucket": Attribute(type="string", required=True, immutable=True, source="the directory that holds it"),
-            "name": Attribute(type="string", required=True, immutable=True, source="the directory's name"),
-            "source": Attribute(type="string", required=True, write_only=True),
-            "version": Attribute(type="string", required=True),
-            "size": Attribute(type="integer"),
-            "file": Attribute(type="string", description="the file's name; empty for a folder"),
-            "keep": Attribute(type="integer", write_only=True),
-            "id": Attribute(type="string", computed=True),
-            "uri": Attribute(type="string", computed=True),
-        },
+        attributes=datasets.attributes(holder="the directory that holds it", folder="the directory's name"),
         predict=_predict,
         holds_data=True,
         inside=("bucket",),
@@ -77,7 +59,7 @@ class Dataset:
         remove_empty(folder.parent)
 
     async def find(self, client: LocalClient, desired: Desired, token: str) -> Observed | None:
-        folder = _folder(client, _id(desired.attributes))
+        folder = _folder(client, datasets.id_of(desired.attributes))
         await asyncio.to_thread(clean, folder)
         if _marker(folder).get("op") != token:
             return None
@@ -117,19 +99,19 @@ def _read(folder: Path, known: Map) -> Observed | None:
     stored = store.check(folder, known["version"])
     if stored is None:
         return None
-    at_place = {**known, "id": _id(known), "uri": _uri(known)}
+    at_place = {**known, "id": datasets.id_of(known), "uri": _uri(known)}
     return Observed(at_place["id"], Map({**at_place, "version": stored.digest, "size": stored.size}))
 
 
 def _write(client: LocalClient, desired: Desired, token: str | None) -> Observed:
     wanted = desired.attributes
-    folder = _folder(client, _id(wanted))
+    folder = _folder(client, datasets.id_of(wanted))
     if not folder.parents[1].is_dir():
         raise NotFound(f"there is no bucket {wanted['bucket']} on this machine", path=("bucket",))
     marker = _marker(folder)
     if token is not None and marker.get("address", desired.address) != desired.address:
         raise AlreadyExists(
-            f"the bucket has a dataset {wanted['name']} already: that of {marker['address']}", import_id=_id(wanted)
+            f"the bucket has a dataset {wanted['name']} already: that of {marker['address']}", import_id=datasets.id_of(wanted)
         )
     try:
         _store(client, folder, wanted)

@@ -15,26 +15,23 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, SecretDigest, Value, leaves
+from mlinfra.model.values import EMPTY, Map, Path, Secret, Value
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
+from mlinfra.provider.runs import jobs
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
-from mlinfra.provider.runs.words import argv, parameters, requirement_lines, text
+from mlinfra.provider.runs.jobs import DONE
+from mlinfra.provider.runs.words import parameters, requirement_lines, text
 from mlinfra_local import execution, ray_head, reservations
 from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import RunRequest, RunResult
 from mlinfra_local.execution import ray_job as ray_submission
 from mlinfra_local.execution.scratch import write_atomically
 
-DONE = "done"
 _MARKER = "job.json"
+_SECRET = "a secret here would stand in the process list for all to see: pass it by env"
 _RUN_INPUTS = ("code", "run", "params", "env", "inputs", "outputs", "requirements", "processes", "status")
-
-
-def _predict(attributes: Map) -> Mapping[str, Value]:
-    known: dict[str, Value] = {"id": attributes["name"]} if isinstance(attributes.get("name"), str) else {}
-    return known | ({"status": DONE} if attributes.get("run_on_apply", True) is True else {})
 
 
 class Job:
@@ -47,44 +44,15 @@ class Job:
         attributes={
             "name": Attribute(type="string", required=True, immutable=True, source="the folder of its results"),
             "cluster": Attribute(type="string"),
-            "code": Attribute(type="map", required=True),
-            "run": Attribute(type="string", required=True),
-            "params": Attribute(type="map"),
-            "env": Attribute(type="map"),
-            "inputs": Attribute(type="map"),
-            "outputs": Attribute(type="list"),
-            "expect": Attribute(type="map"),
-            "requirements": Attribute(type="any"),
-            "processes": Attribute(type="integer"),
-            "timeout": Attribute(type="number"),
-            "run_on_apply": Attribute(type="boolean"),
-            "id": Attribute(type="string", computed=True),
-            "status": Attribute(type="string", computed=True),
-            "artifact": Attribute(type="string", computed=True),
-            "artifact_digest": Attribute(type="string", computed=True),
-            "results": Attribute(type="map", computed=True),
-            "metrics": Attribute(type="map", computed=True),
-            "fingerprint": Attribute(type="string", computed=True),
+            **jobs.ATTRIBUTES,
         },
-        predict=_predict,
+        predict=jobs.predict,
         runs=True,
         run_inputs=_RUN_INPUTS,
     )
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
-        problems: list[tuple[Path, str]] = []
-        if isinstance(attributes.get("run"), str):
-            try:
-                argv(attributes["run"])
-            except Invalid as error:
-                problems.append((("run",), error.message))
-        for name in ("run", "params", "inputs"):
-            problems.extend(
-                ((name, *path), "a secret here would stand in the process list for all to see: pass it by env")
-                for path, leaf in leaves(attributes.get(name))
-                if isinstance(leaf, (Secret, SecretDigest))
-            )
-        return problems
+        return jobs.problems(attributes, exposed=("run", "params", "inputs"), why=_SECRET)
 
     async def read(self, client: LocalClient, recorded: ResourceState) -> Observed | None:
         return await asyncio.to_thread(_read, client, recorded.id, recorded.attributes)

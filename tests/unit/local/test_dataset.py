@@ -143,7 +143,7 @@ def test_without_its_bucket_nothing_is_written(client: LocalClient, corpus: Benc
 
 
 def test_a_source_of_another_place_is_refused_when_planning(client: LocalClient) -> None:
-    with pytest.raises(PlanError, match="the local target cannot read s3://b/k"):
+    with pytest.raises(PlanError, match="local cannot read s3://b/k"):
         lowered(client, "dataset", {"bucket": BUCKET, "source": "s3://b/k"})
 
 

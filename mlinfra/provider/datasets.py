@@ -1,0 +1,71 @@
+"""What the datasets of every target share: how the kind is lowered, which attributes it has, what is known of it before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+
+from mlinfra.kinds.dataset import Dataset, local_source
+from mlinfra.model.schema import Attribute
+from mlinfra.model.values import Map, Ref, Value, lookup
+from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.naming import physical_name
+
+OUTPUTS = ("id", "uri", "version", "name", "size")
+
+
+def lowered(spec: Dataset, context: LoweringContext, type: str, *, instead: str) -> Lowered:
+    """One resource of ``type``. The digest of the source is known at plan time, and with it the URI.
+
+    LoweringError for a source that is no path of this machine; ``instead`` says what to do about it."""
+    path = local_source(spec.source)
+    if path is None:
+        target = type.partition(".")[0]
+        raise context.error(
+            f"{target}.dataset_source",
+            f"{target} cannot read {spec.source}: a dataset's source is a path of this machine, known at plan time",
+            path=("source",),
+            hint=instead,
+        )
+    found = context.digest(path)
+    resource = context.resource(
+        type,
+        {
+            "bucket": lookup(spec.bucket, ("name",)),
+            "name": spec.name or physical_name("", "", context.named),
+            "source": path,
+            "version": found.digest,
+            "size": found.size,
+            "file": PurePath(path).name if found.single else "",
+            "keep": spec.keep,
+        },
+    )
+    return Lowered(resources=(resource,), outputs=Map({name: Ref(context.address, (name,)) for name in OUTPUTS}))
+
+
+def attributes(*, holder: str, folder: str) -> dict[str, Attribute]:
+    """The attributes; ``holder`` and ``folder`` say why its bucket and its name cannot change (``the bucket that holds it``)."""
+    return {
+        "bucket": Attribute(type="string", required=True, immutable=True, source=holder),
+        "name": Attribute(type="string", required=True, immutable=True, source=folder),
+        "source": Attribute(type="string", required=True, write_only=True),
+        "version": Attribute(type="string", required=True),
+        "size": Attribute(type="integer"),
+        "file": Attribute(type="string", description="the file's name; empty for a folder"),
+        "keep": Attribute(type="integer", write_only=True),
+        "id": Attribute(type="string", computed=True),
+        "uri": Attribute(type="string", computed=True),
+    }
+
+
+def id_of(attributes: Mapping[str, Value]) -> str:
+    """``BUCKET/NAME``."""
+    return f"{attributes['bucket']}/{attributes['name']}"
+
+
+def predicted(attributes: Map, uri: Callable[[Map], str]) -> dict[str, Value]:
+    """``id`` and ``uri``, as far as what they are made of is known."""
+    if not all(isinstance(attributes.get(name), str) for name in ("bucket", "name")):
+        return {}
+    known = isinstance(attributes.get("version"), str) and isinstance(attributes.get("file", ""), str)
+    return {"id": id_of(attributes), **({"uri": uri(attributes)} if known else {})}
