@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import SpecError
 from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, secret_refs, within
 from mlinfra.resolve.resolved import Inputs
@@ -29,6 +29,22 @@ def choose(spec: Spec, inputs: Inputs) -> EnvironmentBlock | None:
             Diagnostic(code="environment.unknown", message=f"there is no environment {name!r}", hint=hint + everything)
         )
     return found
+
+
+def unchosen(spec: Spec, chosen: EnvironmentBlock | None) -> tuple[Diagnostic, ...]:
+    """A warning where the spec has environments and this is none of them: a person who forgot --env must see that."""
+    if chosen is not None or not spec.environments:
+        return ()
+    names = ", ".join(spec.environments)
+    return (
+        Diagnostic(
+            code="environment.none_chosen",
+            severity=Severity.WARNING,
+            message=f"none of the environments ({names}) is chosen: what they say does not count here",
+            span=next(iter(spec.environments.values())).span,
+            hint=f"choose one with --env; one that is called {DEFAULT} is taken where none is named",
+        ),
+    )
 
 
 def providers(scope: Scope, environment: EnvironmentBlock | None) -> dict[str, Map]:

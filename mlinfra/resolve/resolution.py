@@ -67,6 +67,7 @@ def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) 
         spec_files=(*spec.files, *world.module_files, *rule_files),
         files=problems.files,
         broken=built.broken | circular,
+        warnings=environment.unchosen(spec, chosen),
     )
     return resolved, problems.found
 

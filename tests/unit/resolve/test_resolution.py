@@ -36,6 +36,10 @@ def test_dev_is_the_default_where_there_is_one(tmp_path: Path) -> None:
     assert (found.environment, found.target, found.protect) == ("dev", "local", False)
     bare = resolved(tmp_path / "bare", "environments: {prod: {target: aws}}\n")
     assert (bare.environment, bare.target, bare.state) == ("", "local", Map(store="local"))
+    assert found.warnings == ()
+    assert [(w.code, w.message) for w in bare.warnings] == [
+        ("environment.none_chosen", "none of the environments (prod) is chosen: what they say does not count here")
+    ]
 
 
 def test_environment_with_another_store_does_not_inherit_its_settings(tmp_path: Path) -> None:
