@@ -292,7 +292,11 @@ def google(folder: Path) -> Iterator[Google]:
                     self.rfile.readline()
                 self.rfile.readline()
             else:
-                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                raw = self.rfile.read(length)
+                if len(raw) < length:  # whoever asked was killed in the middle of it: to a server, no request at all
+                    self.close_connection = True
+                    return
             code, data, headers = state.answer(self.command, self.path, self.headers, raw)
             self.send_response(code)
             for name, value in {"Content-Type": "application/json", **headers}.items():

@@ -74,7 +74,8 @@ class Stack:
     def changes(self, *words: str) -> dict[str, dict[str, Any]]:
         file = self.folder / "plan.json"
         self("plan", "--json-into", str(file), *words)
-        return {c["address"]: c for c in json.loads(file.read_text())["resource_changes"] if c["action"] != "no-op"}
+        ours = [c["mlinfra"] for c in json.loads(file.read_text())["resource_changes"]]
+        return {c["address"]: c for c in ours if c.get("action", "no-op") != "no-op"}
 
     def plans_nothing(self) -> None:
         self("plan", "--detailed-exitcode")
