@@ -8,13 +8,15 @@ from pathlib import Path
 import click
 import pytest
 
-from mlinfra import workflow
+from mlinfra import revisions, upkeep, workflow
 from mlinfra.cli import app as app_module
 from mlinfra.cli.app import COMMANDS, app, run
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import MlinfraError, PlanStale, PolicyRefused, SpecError, StateLocked
 
 Capture = pytest.CaptureFixture[str]
+LOADED = (revisions, upkeep)
+"""They take ``plan`` from workflow by name: loaded while it is replaced they would keep the replacement for every later test."""
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
