@@ -15,7 +15,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """``rule`` is CEL over ``change`` (see docs/policies.md); where it is true the policy is broken."""
+    """``rule`` is CEL over ``change`` (see docs/review.md); where it is true the policy is broken."""
 
     name: str
     effect: Effect

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from mlinfra.model.resource import Observed, ResourceState
 from mlinfra.model.schema import Schema
@@ -47,12 +47,12 @@ def fate(
     r: ResourceState,
     schema_of: SchemaOf,
     answer: Observed | Failure | None,
-    lost: Iterable[ResourceState],
+    lost: Mapping[str, Sequence[ResourceState]],
     moved: Mapping[str, Mapping[Value, Value]],
 ) -> Observed | Failure | None:
-    """What became of ``r``, given what became of its holders: gone with one of the ``lost``, moved along with one that
+    """What became of ``r``, given what became of its holders: gone with one of the ``lost`` (by address), moved along with one that
     ``moved`` (address → old value → new), else as it was read. What was read at the old place is a stranger's."""
-    if any(lies_in(r, holder, schema_of) for holder in lost):
+    if any(lies_in(r, holder, schema_of) for need in r.dependencies for holder in lost.get(need, ())):
         return None
     places: dict[str, Value] = {}
     for name in schema_of(r.type).inside:

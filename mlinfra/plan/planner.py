@@ -226,7 +226,7 @@ class _Walk:
         self.made_anew: set[str] = set()
         self.warnings: list[Diagnostic] = []
         self.remembered: dict[str, ResourceState] = {}
-        self.holders_replaced: list[tuple[ResourceState, Change]] = []
+        self.holders_replaced: dict[str, tuple[ResourceState, Change]] = {}
         self.replaced = set(_replacements(request, state))
 
     async def visit(self, resource: Resource) -> None:
@@ -272,7 +272,7 @@ class _Walk:
         if change.action in (Action.CREATE, Action.REPLACE):
             self.made_anew.add(address)
         if change.action is Action.REPLACE and not change.may_be_noop and prior is not None:
-            self.holders_replaced.append((prior, change))
+            self.holders_replaced[address] = (prior, change)
         if change.action is Action.NOOP and prior is not None:
             self._warn_of_unseen(resource)
             if decision.values is not prior.attributes:
@@ -321,7 +321,7 @@ class _Walk:
         if prior is None:
             return None
         schema_of = self.connections.registry.schema
-        around = ((h, c) for h, c in self.holders_replaced if h.address in prior.dependencies)
+        around = [self.holders_replaced[need] for need in prior.dependencies if need in self.holders_replaced]
         return next((c for h, c in around if lies_in(prior, h, schema_of, moves_over=c.create_first)), None)
 
     def _needs(self, address: str) -> tuple[str, ...]:

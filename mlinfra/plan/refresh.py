@@ -121,7 +121,7 @@ def _merge(
     drift: list[Drift] = []
     gone: list[Key] = []
     unreadable: dict[Key, Failure] = {}
-    lost: list[ResourceState] = []
+    lost: dict[str, list[ResourceState]] = {}
     moved: dict[str, dict[Value, Value]] = {}
     schema_of = connections.registry.schema
     for r in holders_first([resources[key] for key in answers], schema_of):
@@ -133,7 +133,7 @@ def _merge(
         if answer is None:
             gone.append(key)
             del resources[key]
-            lost.append(r)
+            lost.setdefault(r.address, []).append(r)
             if not r.deposed:
                 drift.append(Drift(address=r.address, type=r.type, kind=r.kind, component=r.component, gone=True))
             continue
