@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path as FilePath
 from pathlib import PurePath
+from typing import Any
 
 from mlinfra.kinds.dataset import Dataset, local_source
+from mlinfra.model.resource import Desired
 from mlinfra.model.schema import Attribute
 from mlinfra.model.values import Map, Ref, Value, lookup
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.failures import AlreadyExists
+from mlinfra.provider.files import SelectedFile
 from mlinfra.provider.naming import physical_name
+from mlinfra.provider.planned import as_planned
 
 OUTPUTS = ("id", "uri", "version", "name", "size")
 
@@ -56,6 +62,31 @@ def attributes(*, holder: str, folder: str) -> dict[str, Attribute]:
         "id": Attribute(type="string", computed=True),
         "uri": Attribute(type="string", computed=True),
     }
+
+
+def source_files(base: FilePath, wanted: Map) -> list[SelectedFile]:
+    """The files of the source. Invalid when they cannot be read, or are not the version that was planned."""
+    source = str(wanted["source"])
+    return as_planned(base, source, str(wanted["version"]), what=f"the source {source}", at=("source",))
+
+
+def refuse_foreign(marker: Mapping[str, Any], desired: Desired, holder: str) -> None:
+    """AlreadyExists when ``marker`` (what is written down beside a dataset) says that it is another resource's."""
+    if marker.get("address", desired.address) != desired.address:
+        wanted = desired.attributes
+        message = f"the {holder} has a dataset {wanted['name']} already: that of {marker['address']}"
+        raise AlreadyExists(message, import_id=id_of(wanted))
+
+
+def surplus(versions: Sequence[str], current: str, keep: int) -> Sequence[str]:
+    """Those of ``versions`` (oldest first) that go, when at most ``keep`` stay beside the ``current`` one."""
+    old = [name for name in versions if name != current]
+    return old[: max(0, len(old) - keep)]
+
+
+def stake(versions: int) -> str:
+    """What deleting so many versions would lose."""
+    return f"{versions:,} version{'s' if versions != 1 else ''}" if versions else ""
 
 
 def id_of(attributes: Mapping[str, Value]) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 from mlinfra.model.values import Map, Value, freeze
 from mlinfra.provider.failures import AlreadyExists, Invalid
-from mlinfra.provider.files import select
+from mlinfra.provider.planned import as_planned
 from mlinfra.provider.progress import say
-from mlinfra_aws import objects, packing
+from mlinfra_aws import objects
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
 
@@ -96,10 +96,11 @@ def bring(client: Aws, bucket: str, name: str, given: Value) -> str:
     uri = str(given.get("uri", given.get("path", "")))
     if "://" in uri:
         return uri
-    packing.verify(client, f"the input {name} ({uri})", {**given, "path": uri})
-    target = content(bucket, str(given.get("digest", given.get("version"))))
+    version = str(given.get("digest", given.get("version")))
+    selected = as_planned(client.base, uri, version, what=f"the input {name} ({uri})")
+    target = content(bucket, version)
     if not objects.is_whole(client, target):
-        objects.upload(client, target, select(client.base, uri), {"version": given.get("digest", given.get("version"))})
+        objects.upload(client, target, selected, {"version": version})
     return target.uri
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from mlinfra.model.values import Value
 from mlinfra.provider.failures import AlreadyExists, NotFound
-from mlinfra.provider.files import select
-from mlinfra_gcp import packing
+from mlinfra.provider.planned import as_planned
 from mlinfra_gcp.client import GcpClient
 
 
@@ -66,10 +65,9 @@ async def bring(client: GcpClient, bucket: str, name: str, given: Value) -> str:
     uri = str(given.get("uri", given.get("path", "")))
     if "://" in uri:
         return uri
-    packing.verify(client, f"the input {name} ({uri})", {**given, "path": uri})
-    digest = str(given.get("digest", given.get("version"))).removeprefix("sha256:")
-    folder = f"content/{digest}"
-    selected = select(client.base, uri)
+    version = str(given.get("digest", given.get("version")))
+    selected = as_planned(client.base, uri, version, what=f"the input {name} ({uri})")
+    folder = f"content/{version.removeprefix('sha256:')}"
     there = await client.objects(bucket, folder + "/")
     for file in selected:
         if f"{folder}/{file.name}" not in there:

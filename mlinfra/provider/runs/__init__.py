@@ -8,6 +8,9 @@
     reach          which steps a change reaches
     dagster_job    the same pipeline as a Dagster job (imported only where Dagster runs)
     lowering       attributes that the lowerings of several targets have in common
+    jobs           what the training jobs of every target share
+    given          what a run takes from the spec's folder
+    archive        what a cloud's container gets of a run
 
-All of it is pure but for ``expectations``, which reads the tables that it is shown.
+All of it is pure but for ``expectations``, which reads the tables that it is shown, ``given`` and ``archive``, which read the files.
 """

@@ -46,6 +46,28 @@ def predict(attributes: Map) -> Mapping[str, Value]:
     return known | ({"status": DONE} if attributes.get("run_on_apply", True) is True else {})
 
 
+def computed(
+    wanted: Map, fingerprint: str, outputs: Mapping[str, str], digests: Mapping[str, str], metrics: Map, status: str
+) -> dict[str, Value]:
+    """What a run gave, as attributes: ``outputs`` are URIs by name, ``digests`` those of their content; empty: it gave nothing."""
+    first = "model" if "model" in outputs else next((name for name in wanted.get("outputs", ()) if name in outputs), "")
+    return {
+        "id": wanted["name"],
+        "status": status,
+        "artifact": outputs.get(first),
+        "artifact_digest": digests.get(first),
+        "results": Map(outputs),
+        "metrics": metrics,
+        "fingerprint": fingerprint,
+    }
+
+
+def as_steps(attributes: Mapping[str, Value]) -> Map:
+    """A training job as the one step of a run, called ``run``, as :mod:`mlinfra.provider.runs.pipelines` has steps."""
+    names = {"run": "command", "params": "params", "inputs": "inputs", "outputs": "outputs", "expect": "expect"}
+    return Map(run=Map({new: attributes[old] for old, new in names.items() if attributes.get(old) is not None}))
+
+
 def problems(attributes: Map, *, exposed: Iterable[str], why: str) -> list[tuple[Path, str]]:
     """A command that makes no sense, and secrets in the ``exposed`` attributes; ``why`` they must not stand there."""
     found: list[tuple[Path, str]] = []

@@ -9,6 +9,7 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value, is_known
 from mlinfra.provider.failures import AlreadyExists, Invalid
+from mlinfra.provider.runs.given import requirements
 from mlinfra_aws import objects, packing
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
@@ -86,7 +87,7 @@ def _make(client: Aws, desired: Desired, op: str, new: bool) -> Observed:
     marker = objects.get_json(client, _marker(id)) or {}
     if new and marker.get("address", desired.address) != desired.address:
         raise AlreadyExists(f"the bucket {wanted['bucket']} holds the code of {marker['address']} already", path=("bucket",))
-    run = packing.describe("processing", wanted["steps"], packing.lines(client, wanted.get("requirements")))
+    run = packing.describe("processing", wanted["steps"], requirements(client.base, wanted.get("requirements")))
     place = packing.upload(client, str(wanted["bucket"]), wanted["code"], run)
     objects.put_json(client, _marker(id), {"op": op, "address": desired.address, "uri": place.uri})
     return Observed(id, Map({**wanted, "uri": place.uri, "status": "ready"}))

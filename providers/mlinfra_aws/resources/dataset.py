@@ -11,8 +11,8 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
-from mlinfra.provider import datasets, files
-from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
+from mlinfra.provider import datasets
+from mlinfra.provider.failures import NotFound
 from mlinfra_aws import objects
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
@@ -85,8 +85,7 @@ class Dataset:
         def count() -> int:
             return len(_kept(client, recorded.attributes))
 
-        versions = await client.run(count)
-        return f"{versions:,} version{'s' if versions != 1 else ''}" if versions else ""
+        return datasets.stake(await client.run(count))
 
 
 def _fields(owner: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,34 +117,19 @@ def _read(client: Aws, known: Map) -> Observed | None:
 def _write(client: Aws, desired: Desired, token: str | None) -> Observed:
     wanted = desired.attributes
     owner = objects.get_json(client, _owner(wanted)) or {}
-    if token is not None and owner.get("address", desired.address) != desired.address:
-        raise AlreadyExists(
-            f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=datasets.id_of(wanted)
-        )
+    if token is not None:
+        datasets.refuse_foreign(owner, desired, "bucket")
     version = _version(wanted)
     if not objects.is_whole(client, version):
-        objects.upload(client, version, _selected(client, wanted), {"version": wanted["version"]})
+        objects.upload(client, version, datasets.source_files(client.base, wanted), {"version": wanted["version"]})
     op = owner.get("op", "") if token is None else token
     fields = {k: wanted[k] for k in ("version", "size", "file", "source") if wanted.get(k) is not None}
     objects.put_json(client, _owner(wanted), {"op": op, "address": desired.address, **fields})
     if wanted.get("keep") is not None:
-        old = [key for key in _kept(client, wanted) if key != version.key]
-        for key in old[: max(0, len(old) - wanted["keep"])]:
+        for key in datasets.surplus(_kept(client, wanted), version.key, wanted["keep"]):
             objects.delete_below(client, Place(version.bucket, key))
             objects.delete(client, version.bucket, (f"{key}.json",))
     return Observed(datasets.id_of(wanted), Map({**wanted, "id": datasets.id_of(wanted), "uri": _uri(wanted), "status": WHOLE}))
-
-
-def _selected(client: Aws, wanted: Map) -> list[files.SelectedFile]:
-    source = str(wanted["source"])
-    try:
-        selected = files.select(client.base, source)
-        found = files.digest_files(selected).digest
-    except OSError as error:
-        raise Invalid(f"the source {source} cannot be read: {error.strerror}", path=("source",)) from error
-    if found != wanted["version"]:
-        raise Invalid(f"the source {source} changed since the plan was made", path=("source",), hint="plan again")
-    return selected
 
 
 def _delete(client: Aws, attributes: Map) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Value
+from mlinfra.model.values import EMPTY, Map, Path
 from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.naming import digest_of
 from mlinfra.provider.progress import say
-from mlinfra.provider.runs import jobs
+from mlinfra.provider.runs import given, jobs
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.jobs import DONE
@@ -103,19 +103,9 @@ def _job_name(wanted: Map, token: str) -> str:
 
 
 def _observed(wanted: Map, mark: str, outcome: outcomes.Outcome | None, status: str) -> Observed:
-    results = dict(outcome.outputs) if outcome else {}
-    first = "model" if "model" in results else next(iter(wanted.get("outputs", ())), "")
-    computed: dict[str, Value] = {
-        "id": wanted["name"],
-        "status": status,
-        "artifact": results.get(first),
-        "artifact_digest": outcome.digests.get(first) if outcome else None,
-        "results": Map(results),
-        "metrics": outcomes.shown(outcome)["metrics"],
-        "fingerprint": mark,
-        "job": outcome.run if outcome else "",
-    }
-    return Observed(str(wanted["name"]), Map({**wanted, **computed}))
+    gave = outcome or outcomes.Outcome()
+    computed = jobs.computed(wanted, mark, gave.outputs, gave.digests, outcomes.shown(outcome)["metrics"], status)
+    return Observed(str(wanted["name"]), Map({**wanted, **computed, "job": gave.run}))
 
 
 def _exists(client: Aws, job: str) -> bool:
@@ -164,8 +154,8 @@ def _start(client: Aws, desired: Desired, token: str) -> str:
     wanted = desired.attributes
     bucket, job = str(wanted["bucket"]), _job_name(wanted, token)
     inputs = {k: outcomes.bring(client, bucket, k, v) for k, v in wanted.get("inputs", EMPTY).items()}
-    steps = packing.job_steps(Map({**wanted, "inputs": Map(inputs)}))
-    run = packing.describe("training", steps, packing.lines(client, wanted.get("requirements")))
+    steps = jobs.as_steps(Map({**wanted, "inputs": Map(inputs)}))
+    run = packing.describe("training", steps, given.requirements(client.base, wanted.get("requirements")))
     code = packing.upload(client, bucket, wanted["code"], run)
     limit = round(wanted.get("timeout") or desired.timeout or _DAY)
     stopping = {"MaxRuntimeInSeconds": limit, **({"MaxWaitTimeInSeconds": 2 * limit} if wanted.get("spot") else {})}

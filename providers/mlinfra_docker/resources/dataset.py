@@ -13,7 +13,7 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import Map, Value
 from mlinfra.provider import datasets, files
-from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
+from mlinfra.provider.failures import Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_docker import volume_store as store
 from mlinfra_docker import volumes
@@ -67,8 +67,7 @@ class Dataset:
         return await client.run(_adopt, client, id)
 
     async def stake(self, client: DockerClient, recorded: ResourceState) -> str:
-        count = len(await client.run(_kept, client, recorded.id))
-        return f"{count:,} version{'s' if count != 1 else ''}" if count else ""
+        return datasets.stake(len(await client.run(_kept, client, recorded.id)))
 
 
 def _place(client: DockerClient, id: str) -> tuple[Helper, str, str] | None:
@@ -107,17 +106,14 @@ def _write(client: DockerClient, desired: Desired, token: str | None) -> Observe
         raise NotFound(f"the engine has no volume {wanted['bucket']}", path=("bucket",))
     helper, bucket, parent = place
     marker = _marker(*place)
-    if token is not None and marker.get("address", desired.address) != desired.address:
-        raise AlreadyExists(
-            f"the volume has a dataset {wanted['name']} already: that of {marker['address']}", import_id=datasets.id_of(wanted)
-        )
+    if token is not None:
+        datasets.refuse_foreign(marker, desired, "volume")
     _store(client, place, wanted)
     op = marker.get("op", "") if token is None else token
     fields = {"op": op, "address": desired.address, **{k: wanted[k] for k in ("version", "file", "source") if k in wanted}}
     helper.write(f"{MOUNTED}/{bucket}/{parent}/{_MARKER}", json.dumps(fields).encode())
     if wanted.get("keep") is not None:
-        old = [name for name in store.kept(*place) if name != store.short(wanted["version"])]
-        for name in old[: max(0, len(old) - wanted["keep"])]:
+        for name in datasets.surplus(store.kept(*place), store.short(wanted["version"]), wanted["keep"]):
             store.drop(*place, name)
     found = _read(client, datasets.id_of(wanted), wanted)
     if found is None:

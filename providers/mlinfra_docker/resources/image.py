@@ -11,6 +11,7 @@ from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, is_known
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid
+from mlinfra.provider.planned import as_planned
 from mlinfra.provider.progress import say
 from mlinfra_docker import containers, labels, volumes
 from mlinfra_docker.client import DockerClient
@@ -202,14 +203,8 @@ class _archive:
 
 
 def _selected(client: DockerClient, path: str, planned: str | None, mode: files.Mode) -> tuple[list[files.SelectedFile], str]:
-    try:
-        selected = files.select(client.base, path, mode, client.excluded)
-        digest = files.digest_files(selected).digest
-    except OSError as error:
-        raise Invalid(f"{path} cannot be read: {error.strerror}") from error
-    if planned is not None and digest != planned:
-        raise Invalid(f"{path} changed since the plan was made", hint="plan again")
-    return selected, digest
+    selected = as_planned(client.base, path, planned, what=path, mode=mode, excluded=client.excluded)
+    return selected, planned or files.digest_files(selected).digest
 
 
 def _read(client: DockerClient, id: str, known: Map) -> Observed | None:

@@ -12,13 +12,14 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, Value
+from mlinfra.model.values import EMPTY, Map, Path, Secret
 from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
-from mlinfra.provider.runs import jobs
+from mlinfra.provider.planned import as_planned
+from mlinfra.provider.runs import given, jobs
 from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.jobs import DONE
-from mlinfra.provider.runs.words import parameters, requirement_lines, text
+from mlinfra.provider.runs.words import parameters, text
 from mlinfra_docker import labels, volumes
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.runs import environment, ray_job
@@ -126,7 +127,7 @@ def _request(client: DockerClient, desired: Desired, mark: str) -> RunRequest:
         client,
         name,
         str(wanted["image"]),
-        _requirements(client, wanted.get("requirements")),
+        given.requirements(client.base, wanted.get("requirements")),
         labels.own(client.project, client.environment, desired.address, mark[:32]),
     )
     environment.discard(client, name, image)
@@ -136,10 +137,10 @@ def _request(client: DockerClient, desired: Desired, mark: str) -> RunRequest:
         folder=_FOLDER,
         fingerprint=mark,
         image=image,
-        code=selected(client, code["path"], code["digest"]),
+        code=selected(client, code),
         command=wanted["run"],
         arguments=parameters(wanted.get("params", EMPTY)),
-        inputs={k: _input(client, k, v) for k, v in wanted.get("inputs", EMPTY).items()},
+        inputs={k: given.job_input(client.base, k, v) for k, v in wanted.get("inputs", EMPTY).items()},
         outputs=tuple(wanted.get("outputs", ())),
         environment={k: v if isinstance(v, Secret) else text(v) for k, v in wanted.get("env", EMPTY).items()},
         limits=Limits(int(asked.get("memory") or 0), float(asked.get("cpus") or 0), int(asked.get("gpus") or 0)),
@@ -149,41 +150,10 @@ def _request(client: DockerClient, desired: Desired, mark: str) -> RunRequest:
     )
 
 
-def selected(client: DockerClient, path: str, digest: str) -> list[files.SelectedFile]:
-    """The files of the code at ``path``. Invalid when they cannot be read, or are no longer those of the plan."""
-    try:
-        found = files.select(client.base, path, "code", client.excluded)
-        now = files.digest_files(found).digest
-    except OSError as error:
-        raise Invalid(f"the code {path!r} cannot be read: {error.strerror}", path=("code",)) from error
-    if now != digest:
-        raise Invalid(f"the code {path!r} changed since the plan was made", path=("code",), hint="plan again")
-    return found
-
-
-def _input(client: DockerClient, name: str, given: Value) -> str:
-    """The URI or path to read; Invalid when the bytes at a path are no longer those of the plan."""
-    if isinstance(given, str):
-        return given
-    verify(client, f"the input {name} ({given['path']})", given, ("inputs", name))
-    return str(given["path"])
-
-
-def _requirements(client: DockerClient, given: Value) -> tuple[str, ...]:
-    if not isinstance(given, Mapping):
-        return tuple(given or ())
-    verify(client, f"the file {given['path']}", given, ("requirements",))
-    return requirement_lines((client.base / given["path"]).read_text(encoding="utf-8"))
-
-
-def verify(client: DockerClient, what: str, given: Mapping[str, Any], path: Path) -> None:
-    """Invalid when a local path's bytes are no longer those of the plan."""
-    try:
-        found = files.digest(client.base, given["path"]).digest
-    except OSError as error:
-        raise Invalid(f"{what} cannot be read: {error.strerror}", path=path) from error
-    if found != given["digest"]:
-        raise Invalid(f"{what} changed since the plan was made", path=path, hint="plan again")
+def selected(client: DockerClient, code: Mapping[str, Any]) -> list[files.SelectedFile]:
+    """The files of the code ``{path, digest}``. Invalid when they cannot be read, or are no longer those of the plan."""
+    what = f"the code {code['path']!r}"
+    return as_planned(client.base, code["path"], code["digest"], what=what, mode="code", excluded=client.excluded, at=("code",))
 
 
 def _check(client: DockerClient, wanted: Map, result: RunResult) -> None:
@@ -206,18 +176,9 @@ def _read(client: DockerClient, name: str, known: Map) -> Observed | None:
 
 def _observed(known: Map, mark: str, result: RunResult | None, status: str) -> Observed:
     outputs = result.outputs if result else {}
-    artifact = outputs.get("model") or next(iter(outputs.values()), None)
-    name = str(known["name"])
-    computed: dict[str, Value] = {
-        "id": name,
-        "status": status,
-        "artifact": artifact.uri if artifact else None,
-        "artifact_digest": artifact.digest if artifact else None,
-        "results": Map({n: o.uri for n, o in outputs.items()}),
-        "metrics": result.metrics if result else EMPTY,
-        "fingerprint": mark,
-    }
-    return Observed(name, Map({**known, **computed}))
+    uris, digests = {n: o.uri for n, o in outputs.items()}, {n: o.digest for n, o in outputs.items()}
+    computed = jobs.computed(known, mark, uris, digests, result.metrics if result else EMPTY, status)
+    return Observed(str(known["name"]), Map({**known, **computed}))
 
 
 def _mark(client: DockerClient, desired: Desired, op: str, fingerprint: str) -> None:

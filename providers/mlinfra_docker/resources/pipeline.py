@@ -10,12 +10,12 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Secret, Value, freeze, is_known, leaves
-from mlinfra.provider import files
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
+from mlinfra.provider.planned import as_planned
 from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipeline
+from mlinfra.provider.runs.given import requirements
 from mlinfra.provider.runs.pipelines import Definition, steps_of
 from mlinfra.provider.runs.reach import kept
-from mlinfra.provider.runs.words import requirement_lines
 from mlinfra_docker import labels, volumes
 from mlinfra_docker import volume_store as store
 from mlinfra_docker.client import DockerClient
@@ -23,7 +23,7 @@ from mlinfra_docker.pipelines import dagster_containers, results
 from mlinfra_docker.pipelines.dagster_containers import Wanted
 from mlinfra_docker.pipelines.run import run_all
 from mlinfra_docker.pipelines.steps import Place, folder
-from mlinfra_docker.resources.job import selected, verify
+from mlinfra_docker.resources.job import selected
 from mlinfra_docker.runs import environment
 from mlinfra_docker.runs.run import logs, recall, secret_key
 from mlinfra_docker.volumes import MOUNTED
@@ -155,7 +155,7 @@ async def _make_so(client: DockerClient, desired: Desired) -> Observed:
     attributes = desired.attributes
     name, volume = str(attributes["name"]), str(attributes["volume"])
     definition, carried = await client.run(_define, client, attributes)
-    code = await client.run(selected, client, attributes["code"]["path"], definition.code)
+    code = await client.run(selected, client, attributes["code"])
     own = labels.own(client.project, client.environment, desired.address, definition.fingerprint[:32])
     image = await client.run(environment.build, client, name, definition.image, definition.requirements, own)
     place = Place(definition, address=desired.address, volume=volume, image=image, code=code, secrets=carried)
@@ -188,7 +188,7 @@ def _define(client: DockerClient, attributes: Map) -> tuple[Definition, dict[str
         fingerprint=of_pipeline(attributes, key),
         steps=definitions,
         image=str(attributes["image"]),
-        requirements=_requirements(client, attributes.get("requirements")),
+        requirements=requirements(client.base, attributes.get("requirements")),
         schedule=attributes.get("schedule"),
         timezone=attributes.get("timezone", "UTC"),
     )
@@ -201,23 +201,14 @@ def _kept_input(client: DockerClient, volume: str, step: str, key: str, given: V
     version = given.get("version") if isinstance(given, Mapping) else None
     if not isinstance(path, str) or "://" in path or not version:
         return given
-    where = ("steps", step, "inputs", key)
-    verify(client, f"the input {key} ({path})", Map(path=path, digest=version), where)
+    chosen = as_planned(client.base, path, version, what=f"the input {key} ({path})", at=("steps", step, "inputs", key))
     helper = volumes.helper(client, volume)
     found = store.check(helper, volume, _INPUTS, version)
-    chosen = files.select(client.base, path)
     if found is None or found.digest != version:
         store.keep_files(helper, volume, _INPUTS, chosen, version, what=f"the input {key} ({path})")
     inside = f"{_INPUTS}/{store.short(version)}"
     single = (client.base / path).is_file()
     return volumes.uri(volume, f"{inside}/{PurePath(path).name}" if single else inside)
-
-
-def _requirements(client: DockerClient, given: Value) -> tuple[str, ...]:
-    if not isinstance(given, Mapping):
-        return tuple(given or ())
-    verify(client, f"the file {given['path']}", given, ("requirements",))
-    return requirement_lines((client.base / str(given["path"])).read_text(errors="replace"))
 
 
 def _mark(client: DockerClient, desired: Desired, token: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
-from mlinfra.provider import datasets, files
-from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
+from mlinfra.provider import datasets
+from mlinfra.provider.failures import Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_gcp.client import GcpClient
 
@@ -82,8 +82,7 @@ class Dataset:
         return None if owner is None else await _read(client, Map({**known, **{k: owner[k] for k in _FIELDS if k in owner}}))
 
     async def stake(self, client: GcpClient, recorded: ResourceState) -> str:
-        count = len(await _kept(client, recorded.attributes))
-        return f"{count:,} version{'s' if count != 1 else ''}" if count else ""
+        return datasets.stake(len(await _kept(client, recorded.attributes)))
 
 
 async def _owner(client: GcpClient, attributes: Mapping[str, Value]) -> dict[str, Any] | None:
@@ -124,12 +123,10 @@ async def _write(client: GcpClient, desired: Desired, token: str | None) -> Obse
     wanted = desired.attributes
     bucket, folder = str(wanted["bucket"]), _folder(wanted)
     owner = await _owner(client, wanted) or {}
-    if token is not None and owner.get("address", desired.address) != desired.address:
-        raise AlreadyExists(
-            f"the bucket has a dataset {wanted['name']} already: that of {owner['address']}", import_id=datasets.id_of(wanted)
-        )
+    if token is not None:
+        datasets.refuse_foreign(owner, desired, "bucket")
     if not await _whole(client, wanted):
-        selected = _selected(client, wanted)
+        selected = datasets.source_files(client.base, wanted)
         say(f"uploading {len(selected):,} file{'s' if len(selected) != 1 else ''}")
         for file in selected:
             await client.upload(bucket, f"{folder}/{file.name}", file.path)
@@ -141,20 +138,7 @@ async def _write(client: GcpClient, desired: Desired, token: str | None) -> Obse
     fields |= {k: wanted[k] for k in _FIELDS if wanted.get(k) is not None}
     await client.upload(bucket, f"datasets/{wanted['name']}.json", json.dumps(fields).encode(), content_type="application/json")
     if wanted.get("keep") is not None:
-        old = [n for n in await _kept(client, wanted) if n != folder]
-        for name in old[: max(0, len(old) - wanted["keep"])]:
+        for name in datasets.surplus(await _kept(client, wanted), folder, wanted["keep"]):
             await client.remove_objects(bucket, f"{name}/")
             await client.remove_objects(bucket, f"{name}.json")
     return Observed(datasets.id_of(wanted), Map({**wanted, "id": datasets.id_of(wanted), "uri": _uri(wanted), "status": "whole"}))
-
-
-def _selected(client: GcpClient, wanted: Map) -> list[files.SelectedFile]:
-    source = str(wanted["source"])
-    try:
-        selected = files.select(client.base, source)
-        found = files.digest_files(selected).digest
-    except OSError as error:
-        raise Invalid(f"the source {source} cannot be read: {error.strerror}", path=("source",)) from error
-    if found != wanted["version"]:
-        raise Invalid(f"the source {source} changed since the plan was made", path=("source",), hint="plan again")
-    return selected

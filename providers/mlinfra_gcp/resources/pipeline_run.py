@@ -15,6 +15,7 @@ from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Value, freeze, is_known, thaw
 from mlinfra.provider.failures import Invalid, NotFound
 from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipeline
+from mlinfra.provider.runs.given import requirements
 from mlinfra.provider.runs.jobs import DONE, secrets_in
 from mlinfra.provider.runs.reach import kept
 from mlinfra_gcp import marks, outcomes, packing
@@ -172,7 +173,7 @@ class PipelineRun:
             for step, s in wanted["steps"].items()
         }
         run = packing.describe(
-            bucket, str(wanted["name"]), wanted["steps"], uris, packing.lines(client, wanted.get("requirements"))
+            bucket, str(wanted["name"]), wanted["steps"], uris, requirements(client.base, wanted.get("requirements"))
         )
         return freeze(pipeline_spec(wanted, packing.archive_name(str(wanted["code"]["digest"]), run))), run
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Value, thaw
+from mlinfra.model.values import EMPTY, Map, Path, thaw
 from mlinfra.provider.failures import Invalid, NotFound, Quota
 from mlinfra.provider.progress import say
-from mlinfra.provider.runs import jobs
+from mlinfra.provider.runs import given, jobs
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.jobs import DONE
@@ -113,7 +113,7 @@ class TrainingRun:
             return _observed(wanted, "", None, DEFERRED)
         uris = {n: await outcomes.bring(client, bucket, n, v) for n, v in wanted.get("inputs", EMPTY).items()}
         run = packing.describe(
-            bucket, name, packing.job_steps(wanted), {"run": uris}, packing.lines(client, wanted.get("requirements"))
+            bucket, name, jobs.as_steps(wanted), {"run": uris}, given.requirements(client.base, wanted.get("requirements"))
         )
         archive = await packing.upload(client, bucket, wanted["code"], run)
         await outcomes.forget(client, bucket, name, mark)
@@ -224,15 +224,6 @@ def _mark(wanted: Map) -> str:
 
 
 def _observed(wanted: Map, mark: str, outcome: outcomes.Outcome | None, status: str) -> Observed:
-    results = dict(outcome.outputs) if outcome else {}
-    first = "model" if "model" in results else next(iter(wanted.get("outputs", ())), "")
-    computed: dict[str, Value] = {
-        "id": wanted["name"],
-        "status": status,
-        "artifact": results.get(first),
-        "artifact_digest": outcome.digests.get(first) if outcome else None,
-        "results": Map(results),
-        "metrics": Map(outcome.metrics) if outcome else Map(),
-        "fingerprint": mark,
-    }
+    gave = outcome or outcomes.Outcome()
+    computed = jobs.computed(wanted, mark, gave.outputs, gave.digests, Map(gave.metrics), status)
     return Observed(str(wanted["name"]), Map({**wanted, **computed}))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path as FilePath
 
-from mlinfra.model.values import Map, Path, Value
-from mlinfra.provider import files
-from mlinfra.provider.failures import Invalid
+from mlinfra.model.values import Map
+from mlinfra.provider.planned import as_planned
 from mlinfra.provider.runs.fingerprints import of_pipeline
+from mlinfra.provider.runs.given import requirements
 from mlinfra.provider.runs.pipelines import Definition, from_json, steps_of, to_json
-from mlinfra.provider.runs.words import requirement_lines
 from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import secret_key
 from mlinfra_local.execution.scratch import write_atomically
@@ -24,7 +22,8 @@ def define(client: LocalClient, attributes: Map) -> tuple[Definition, dict[str, 
     for step in steps:
         for name, version in step.versions.items():
             if "://" not in step.inputs[name]:
-                _check_digest(client, step.inputs[name], version, ("steps", step.name, "inputs", name))
+                source = step.inputs[name]
+                as_planned(client.base, source, version, what=repr(source), at=("steps", step.name, "inputs", name))
     name = str(attributes["name"])
     definition = Definition(
         name=name,
@@ -32,7 +31,7 @@ def define(client: LocalClient, attributes: Map) -> tuple[Definition, dict[str, 
         base=str(client.base.resolve()),
         fingerprint=of_pipeline(attributes, secret_key(client, own_run(name)) if carried else b""),
         steps=steps,
-        requirements=_requirements(client, attributes.get("requirements", ())),
+        requirements=requirements(client.base, attributes.get("requirements", ())),
         schedule=attributes.get("schedule"),
         timezone=attributes.get("timezone", "UTC"),
     )
@@ -52,20 +51,3 @@ def read(file: FilePath) -> Definition:
 def own_run(name: str) -> str:
     """The folder below ``runs`` for what belongs to no single step."""
     return f"{name}/.pipeline"
-
-
-def _requirements(client: LocalClient, given: Value) -> tuple[str, ...]:
-    if not isinstance(given, Mapping):
-        return tuple(given)
-    path = str(given["path"])
-    _check_digest(client, path, str(given["digest"]), ("requirements",))
-    return requirement_lines((client.base / path).read_text(errors="replace"))
-
-
-def _check_digest(client: LocalClient, path: str, planned: str, place: Path) -> None:
-    try:
-        found = files.digest(client.base, path).digest
-    except OSError as error:
-        raise Invalid(f"{path!r} cannot be read: {error.strerror}", path=place) from error
-    if found != planned:
-        raise Invalid(f"{path!r} changed since the plan was made", path=place, hint="plan again")

@@ -15,7 +15,7 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import Map, Value
 from mlinfra.provider import datasets, files
-from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
+from mlinfra.provider.failures import Failure, Invalid, NotFound
 from mlinfra.provider.progress import say
 from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import store
@@ -75,8 +75,7 @@ class Dataset:
 
     async def stake(self, client: LocalClient, recorded: ResourceState) -> str:
         folder = _folder(client, recorded.id)
-        count = len(await asyncio.to_thread(store.kept, folder))
-        return f"{count:,} version{'s' if count != 1 else ''}" if count else ""
+        return datasets.stake(len(await asyncio.to_thread(store.kept, folder)))
 
 
 def _folder(client: LocalClient, id: str) -> Path:
@@ -109,18 +108,15 @@ def _write(client: LocalClient, desired: Desired, token: str | None) -> Observed
     if not folder.parents[1].is_dir():
         raise NotFound(f"there is no bucket {wanted['bucket']} on this machine", path=("bucket",))
     marker = _marker(folder)
-    if token is not None and marker.get("address", desired.address) != desired.address:
-        raise AlreadyExists(
-            f"the bucket has a dataset {wanted['name']} already: that of {marker['address']}", import_id=datasets.id_of(wanted)
-        )
+    if token is not None:
+        datasets.refuse_foreign(marker, desired, "bucket")
     try:
         _store(client, folder, wanted)
         op = marker.get("op", "") if token is None else token
         fields = {"op": op, "address": desired.address, **{k: wanted[k] for k in ("version", "file", "source") if k in wanted}}
         write_atomically(folder / _MARKER, json.dumps(fields))
         if wanted.get("keep") is not None:
-            old = [name for name in store.kept(folder) if name != store.short(wanted["version"])]
-            for name in old[: max(0, len(old) - wanted["keep"])]:
+            for name in datasets.surplus(store.kept(folder), store.short(wanted["version"]), wanted["keep"]):
                 store.drop(folder, name)
     except OSError as error:
         raise Failure(f"the dataset cannot be written: {error}") from error

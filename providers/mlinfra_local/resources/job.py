@@ -15,14 +15,13 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, Value
-from mlinfra.provider import files
+from mlinfra.model.values import EMPTY, Map, Path, Secret
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
-from mlinfra.provider.runs import jobs
+from mlinfra.provider.runs import given, jobs
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.jobs import DONE
-from mlinfra.provider.runs.words import parameters, requirement_lines, text
+from mlinfra.provider.runs.words import parameters, text
 from mlinfra_local import execution, ray_head, reservations
 from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import RunRequest, RunResult
@@ -112,12 +111,12 @@ async def _request(client: LocalClient, desired: Desired, name: str, mark: str) 
         workdir=await asyncio.to_thread(execution.pack, client, code["path"], code["digest"], name),
         command=wanted["run"],
         arguments=parameters(wanted.get("params", EMPTY)),
-        inputs={k: await asyncio.to_thread(_input, client, k, v) for k, v in wanted.get("inputs", EMPTY).items()},
+        inputs={k: await asyncio.to_thread(given.job_input, client.base, k, v) for k, v in wanted.get("inputs", EMPTY).items()},
         outputs=tuple(wanted.get("outputs", ())),
         environment={**placed, **{k: v if isinstance(v, Secret) else text(v) for k, v in wanted.get("env", EMPTY).items()}},
         processes=wanted.get("processes", 1),
         timeout=wanted.get("timeout") or desired.timeout,
-        requirements=await asyncio.to_thread(_requirements, client, wanted.get("requirements")),
+        requirements=await asyncio.to_thread(given.requirements, client.base, wanted.get("requirements")),
         launcher=launcher,
         accept=lambda outputs, metrics: _accept(wanted, outputs, metrics),
     )
@@ -142,30 +141,6 @@ def _placement(client: LocalClient, wanted: Map) -> tuple[tuple[str, ...], dict[
 def _fingerprint(client: LocalClient, name: str, wanted: Map) -> str:
     secret = any(isinstance(v, Secret) for v in wanted.get("env", EMPTY).values())
     return of_job(wanted, execution.secret_key(client, name) if secret else b"")
-
-
-def _input(client: LocalClient, name: str, given: Value) -> str:
-    """The URI or path to read; Invalid when the bytes at a path are no longer those of the plan."""
-    if isinstance(given, str):
-        return given
-    _verify(client, f"the input {name} ({given['path']})", given, ("inputs", name))
-    return str(given["path"])
-
-
-def _requirements(client: LocalClient, given: Value) -> tuple[str, ...]:
-    if not isinstance(given, Mapping):
-        return tuple(given or ())
-    _verify(client, f"the file {given['path']}", given, ("requirements",))
-    return requirement_lines((client.base / given["path"]).read_text(encoding="utf-8"))
-
-
-def _verify(client: LocalClient, what: str, given: Mapping[str, Any], path: Path) -> None:
-    try:
-        found = files.digest(client.base, given["path"]).digest
-    except OSError as error:
-        raise Invalid(f"{what} cannot be read: {error.strerror}", path=path) from error
-    if found != given["digest"]:
-        raise Invalid(f"{what} changed since the plan was made", path=path, hint="plan again")
 
 
 def _accept(wanted: Map, outputs: Mapping[str, FilePath], metrics: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -194,16 +169,8 @@ def _read(client: LocalClient, name: str, known: Map) -> Observed | None:
 
 def _observed(name: str, known: Map, mark: str, result: RunResult | None, status: str) -> Observed:
     outputs = result.outputs if result else {}
-    artifact = outputs.get("model") or next(iter(outputs.values()), None)
-    computed: dict[str, Value] = {
-        "id": name,
-        "status": status,
-        "artifact": artifact.uri if artifact else None,
-        "artifact_digest": artifact.digest if artifact else None,
-        "results": Map({n: o.uri for n, o in outputs.items()}),
-        "metrics": result.metrics if result else EMPTY,
-        "fingerprint": mark,
-    }
+    uris, digests = {n: o.uri for n, o in outputs.items()}, {n: o.digest for n, o in outputs.items()}
+    computed = jobs.computed(known, mark, uris, digests, result.metrics if result else EMPTY, status)
     return Observed(name, Map({**known, **computed}))
 
 

@@ -15,6 +15,7 @@ import pytest
 from mlinfra.model.values import Map, Secret, freeze
 from mlinfra.provider import files
 from mlinfra.provider.failures import Invalid
+from mlinfra.provider.runs import archive
 from mlinfra_aws import packing
 from mlinfra_aws.lowering.cron import to_eventbridge
 from mlinfra_aws.resources.artifact import pack
@@ -68,7 +69,7 @@ class Container:
         source.mkdir()
         (source / "main.py").write_text(code)
         run = packing.describe("processing", steps(**step), ())
-        body = packing._pack(files.select(source, ".", "code"), run)
+        body = archive.packed(archive.program("mlinfra_aws"), run, files.select(source, ".", "code"))
         place = root / "processing/input/mlinfra"
         place.mkdir(parents=True)
         (place / packing.ARCHIVE).write_bytes(body)
