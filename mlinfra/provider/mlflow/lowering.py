@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.model import ModelVersion, RegisteredModel
 from mlinfra.model.address import native
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Ref, Value, lookup
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.models import aliased
 from mlinfra.provider.naming import physical_name
 
 
@@ -30,7 +29,7 @@ def lower_model(spec: RegisteredModel, context: LoweringContext, *, target: str,
         key: Map({attribute: Ref(resource.address, (attribute,)) for attribute in ("uri", "digest", "number")})
         for key, resource in versions.items()
     }
-    aliases = {alias: outputs[_known(alias, version, spec, context)] for alias, version in spec.aliases.items()}
+    aliases = {alias: outputs[version] for alias, version in aliased(spec, context).items()}
     resources = [model, *versions.values()]
     if aliases:
         numbers = Map({alias: version["number"] for alias, version in aliases.items()})
@@ -92,14 +91,3 @@ def _version(
         role="version",
         key=key,
     )
-
-
-def _known(alias: str, version: str, spec: RegisteredModel, context: LoweringContext) -> str:
-    path = ("aliases", alias)
-    if is_deferred(version):
-        raise context.error("lower.unknown_alias", f"alias {alias!r} must be known at plan time", path=path)
-    if version not in spec.versions:
-        close = get_close_matches(version, spec.versions, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the versions are: {', '.join(spec.versions) or 'none'}"
-        raise context.error("lower.unknown_version", f"there is no version {version!r}", path=path, hint=hint)
-    return version

@@ -7,6 +7,7 @@
     pipelines      a pipeline's steps as its runner reads them: one JSON file, without secrets
     reach          which steps a change reaches
     dagster_job    the same pipeline as a Dagster job (imported only where Dagster runs)
+    dagster_pipelines  attributes, results and supervision of the pipelines that Dagster runs
     lowering       attributes that the lowerings of several targets have in common
     jobs           what the training jobs of every target share
     given          what a run takes from the spec's folder

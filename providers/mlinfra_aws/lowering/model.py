@@ -5,13 +5,12 @@ Aliases are metadata of the packages (``alias.champion: v1``): SageMaker knows n
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.model import ModelVersion, RegisteredModel
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value, lookup
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.models import aliased
 from mlinfra_aws.images import image
 from mlinfra_aws.lowering.common import given, named, own, region_of
 
@@ -23,7 +22,7 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
         "aws.sagemaker_model_package_group",
         given(ModelPackageGroupName=name, ModelPackageGroupDescription=context.component.description or None),
     )
-    aliases = {alias: _known(alias, version, spec, context) for alias, version in spec.aliases.items()}
+    aliases = aliased(spec, context)
     resources: list[Resource] = [group]
     versions: dict[str, Value] = {}
     before: tuple[str, ...] = ()  # one after the other, so that SageMaker's numbers are in the order of the spec
@@ -103,14 +102,3 @@ def _artifact(key: str, version: ModelVersion, spec: RegisteredModel, context: L
         role="artifact",
         key=key,
     )
-
-
-def _known(alias: str, version: str, spec: RegisteredModel, context: LoweringContext) -> str:
-    path = ("aliases", alias)
-    if is_deferred(version):
-        raise context.error("aws.unknown_alias", f"alias {alias!r} must be known at plan time", path=path)
-    if version not in spec.versions:
-        close = get_close_matches(version, spec.versions, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the versions are: {', '.join(spec.versions) or 'none'}"
-        raise context.error("aws.unknown_version", f"there is no version {version!r}", path=path, hint=hint)
-    return version

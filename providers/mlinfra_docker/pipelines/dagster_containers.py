@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlinfra.provider.runs.dagster_pipelines import Wanted
 from mlinfra.provider.runs.pipelines import VARIABLE, to_json
 from mlinfra_docker import containers, labels, volumes
 from mlinfra_docker import volume_store as store
@@ -30,7 +31,6 @@ REQUIREMENTS = ("dagster==1.13.27", "dagster-webserver==1.13.27", "docker==7.2.0
 TOLD = "MLINFRA_DOCKER"
 """The variable that tells the containers whose pipeline it is, and the settings of the target."""
 
-ROLES = ("webserver", "daemon")
 _ROLE = "mlinfra:role"
 _NAME = "mlinfra:pipeline"
 _CONTENT = "mlinfra:content"
@@ -56,18 +56,6 @@ _BEATS = (
     "r = d.execute(\"SELECT strftime('%s', 'now') - max(CAST(strftime('%s', timestamp) AS INTEGER)) FROM daemon_heartbeats "
     "WHERE daemon_type = 'SCHEDULER'\").fetchone(); sys.exit(not (r and r[0] is not None and r[0] < 90))"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which containers a pipeline should have: a schedule needs both."""
-
-    ui: bool
-    schedule: bool
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        return ROLES if self.schedule else ROLES[:1] if self.ui else ()
 
 
 @dataclass(frozen=True, slots=True)

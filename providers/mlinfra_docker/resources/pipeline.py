@@ -9,9 +9,11 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import EMPTY, Map, Path, Secret, Value, freeze, is_known, leaves
+from mlinfra.model.values import EMPTY, Map, Path, Value, freeze
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra.provider.planned import as_planned
+from mlinfra.provider.runs import dagster_pipelines
+from mlinfra.provider.runs.dagster_pipelines import Result, Wanted, wanted_of
 from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipeline
 from mlinfra.provider.runs.given import requirements
 from mlinfra.provider.runs.pipelines import Definition, steps_of
@@ -20,7 +22,6 @@ from mlinfra_docker import labels, volumes
 from mlinfra_docker import volume_store as store
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.pipelines import dagster_containers, results
-from mlinfra_docker.pipelines.dagster_containers import Wanted
 from mlinfra_docker.pipelines.run import run_all
 from mlinfra_docker.pipelines.steps import Place, folder
 from mlinfra_docker.resources.job import selected
@@ -35,7 +36,7 @@ _OWN = "own"
 
 def _predict(attributes: Map) -> Mapping[str, Value]:
     predicted: dict[str, Value] = {}
-    wanted = _wanted(attributes)
+    wanted = wanted_of(attributes)
     if wanted is not None:
         predicted["status"] = "running" if wanted.roles else "ready"
         if not wanted.roles:
@@ -57,19 +58,7 @@ class Pipeline:
             "volume": Attribute(type="string", required=True, immutable=True, source="the volume that holds its results"),
             "image": Attribute(type="string", required=True),
             "dagster": Attribute(type="string", description="the image that Dagster is installed on"),
-            "code": Attribute(type="map", required=True),
-            "steps": Attribute(type="map", required=True),
-            "requirements": Attribute(type="any"),
-            "schedule": Attribute(type="string"),
-            "timezone": Attribute(type="string"),
-            "run_on_apply": Attribute(type="boolean"),
-            "ui": Attribute(type="boolean"),
-            "outputs": Attribute(type="map", computed=True),
-            "metrics": Attribute(type="map", computed=True),
-            "fingerprint": Attribute(type="string", computed=True),
-            "status": Attribute(type="string", computed=True),
-            "url": Attribute(type="string", computed=True),
-            "run": Attribute(type="string", computed=True, volatile=True),
+            **dagster_pipelines.ATTRIBUTES,
         },
         predict=_predict,
         runs=True,
@@ -101,11 +90,7 @@ class Pipeline:
 
     def validate(self, attributes: Map) -> list[tuple[Path, str]]:
         """Secrets belong into ``env``: command lines are visible to everybody on the engine's machine."""
-        return [
-            (("steps", *path), "a secret cannot stand here: command lines are visible to everybody; pass it by env")
-            for path, leaf in leaves(attributes.get("steps", Map()))
-            if isinstance(leaf, Secret) and path[1:2] != ("env",)
-        ]
+        return dagster_pipelines.problems(attributes)
 
     async def logs(self, client: DockerClient, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
         for step in recorded.attributes["steps"]:
@@ -113,37 +98,23 @@ class Pipeline:
                 yield f"{step}: {line}"
 
 
-def _wanted(attributes: Map) -> Wanted | None:
-    """None while it is not known."""
-    ui, schedule = attributes.get("ui", False), attributes.get("schedule")
-    return Wanted(bool(ui), bool(schedule)) if is_known((ui, schedule)) else None
-
-
 def _observe(client: DockerClient, given: Map) -> Observed | None:
     volume = str(given["volume"])
     if not _marker(client, given):
         return None
     result = results.read(client, volume)
-    wanted = _wanted(given) or Wanted(False, False)
+    wanted = wanted_of(given) or Wanted(False, False)
     seen = dagster_containers.look(client, str(given["name"]))
     status = "ready"
     if given.get("run_on_apply", True) and not _is_intact(client, volume, result):
         status = "incomplete"
     elif wanted.roles:
         status = "running" if seen.running(wanted) else "stopped"
-    declared = [output for step in given.get("steps", EMPTY).values() for output in step.get("outputs", ())]
-    computed = {
-        "outputs": {output: result.outputs.get(output) if result else None for output in declared},
-        "metrics": result.metrics if result else {},
-        "fingerprint": result.fingerprint if result and status != "incomplete" else "",
-        "status": status,
-        "url": seen.url if wanted.roles else None,
-        "run": result.run if result else "",
-    }
+    computed = dagster_pipelines.computed(given, result, status=status, url=seen.url if wanted.roles else None)
     return Observed(str(given["name"]), freeze({**given, **computed}))
 
 
-def _is_intact(client: DockerClient, volume: str, result: results.Result | None) -> bool:
+def _is_intact(client: DockerClient, volume: str, result: Result | None) -> bool:
     """Whether everything that the steps gave is still there, untouched."""
     if result is None:
         return False
@@ -164,7 +135,7 @@ async def _make_so(client: DockerClient, desired: Desired) -> Observed:
     if attributes.get("run_on_apply", True) and (stale or not await client.run(_is_intact, client, volume, result)):
         steps = await run_all(client, place, within=desired.timeout)
         await client.run(results.write, client, volume, definition, "", steps)
-    wanted = _wanted(attributes)
+    wanted = wanted_of(attributes)
     assert wanted is not None
     await dagster_containers.keep(client, place, wanted, str(attributes.get("dagster") or ""), within=desired.timeout)
     await client.run(lambda: environment.discard(client, name, image))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.model import ModelVersion, RegisteredModel
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value, is_known, lookup
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.models import aliased
 from mlinfra.provider.naming import physical_name
 from mlinfra_gcp.lowering.common import given, image, labels, own, parent, place
 from mlinfra_gcp.marks import label_key, label_value
@@ -34,7 +33,7 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
             hint="add its first version, or set enabled: false until there is one",
         )
     name = str(spec.name or physical_name(context.project, context.environment, context.named, limit=63))
-    aliases = {alias: _known(alias, version, spec, context) for alias, version in spec.aliases.items()}
+    aliases = aliased(spec, context)
     resources: list[Resource] = []
     outputs: dict[str, Map] = {}
     main = next(iter(spec.versions))
@@ -128,14 +127,3 @@ def version_resources(
         )
     )
     return resources
-
-
-def _known(alias: str, version: str, spec: RegisteredModel, context: LoweringContext) -> str:
-    path = ("aliases", alias)
-    if is_deferred(version):
-        raise context.error("gcp.unknown_alias", f"alias {alias!r} must be known at plan time", path=path)
-    if version not in spec.versions:
-        close = get_close_matches(version, spec.versions, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the versions are: {', '.join(spec.versions) or 'none'}"
-        raise context.error("gcp.unknown_version", f"there is no version {version!r}", path=path, hint=hint)
-    return version

@@ -9,15 +9,14 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlinfra.provider.runs.dagster_pipelines import ROLES, Wanted
 from mlinfra.provider.runs.pipelines import FILE, VARIABLE
 from mlinfra_local import services
 from mlinfra_local.execution.scratch import write_atomically
 
 _LOCATION = ("-m", "mlinfra_local.pipelines.location")
-_ROLES = ("webserver", "daemon")
 _SETTINGS = """\
 telemetry:
   enabled: false
@@ -29,18 +28,6 @@ run_coordinator:
 """
 _START = 120.0
 """Seconds: Dagster imports slowly on a busy machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which processes a pipeline should have: a schedule needs both."""
-
-    ui: bool
-    schedule: bool
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        return _ROLES if self.schedule else _ROLES[:1] if self.ui else ()
 
 
 def environment(folder: Path, carried: Mapping[str, str]) -> dict[str, str]:
@@ -56,12 +43,12 @@ def keep_running(folder: Path, wanted: Wanted, carried: Mapping[str, str], port:
     """Bring up what should run and stop what should not; what runs with today's definition is left alone.
 
     ``port`` is where the web page was before; another is taken when it is not free. Raises what ``services.start`` raises."""
-    for role in _ROLES:
+    for role in ROLES:
         if role not in wanted.roles:
             services.stop(folder / role)
     stale = [role for role in wanted.roles if not _is_current(folder, role, carried)]
     shared = environment(folder, carried)
-    with ThreadPoolExecutor(len(_ROLES)) as threads:
+    with ThreadPoolExecutor(len(ROLES)) as threads:
         starts = [threads.submit(_start, folder, role, shared, port) for role in stale]
     for start in starts:
         start.result()
@@ -90,7 +77,7 @@ def url(folder: Path) -> str | None:
 
 def stop(folder: Path) -> None:
     """Stop everything. Gone already is success."""
-    for role in reversed(_ROLES):
+    for role in reversed(ROLES):
         services.stop(folder / role)
 
 

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Map, Secret, Value, freeze, is_known, leaves
+from mlinfra.model.values import Map, Value, freeze
 from mlinfra.model.values import Path as AttributePath
 from mlinfra.provider.failures import Failure, Invalid, Timeout
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs import dagster_pipelines
+from mlinfra.provider.runs.dagster_pipelines import Result, Wanted, wanted_of
 from mlinfra.provider.runs.fingerprints import predicted_of_pipeline
 from mlinfra.provider.runs.pipelines import FILE, VARIABLE, Definition
 from mlinfra.provider.runs.reach import kept
@@ -29,7 +31,6 @@ from mlinfra_local.pipelines import definition as definitions
 from mlinfra_local.pipelines import results, supervision
 from mlinfra_local.pipelines.run_once import MARK, read_outcome
 from mlinfra_local.pipelines.steps import is_intact
-from mlinfra_local.pipelines.supervision import Wanted
 
 _AREA = "pipelines"
 _OWNER = "operation"
@@ -37,7 +38,7 @@ _OWNER = "operation"
 
 def _predict(attributes: Map) -> Mapping[str, Value]:
     predicted: dict[str, Value] = {}
-    wanted = _wanted(attributes)
+    wanted = wanted_of(attributes)
     if wanted is not None:
         predicted["status"] = "running" if wanted.roles else "ready"
     if attributes.get("run_on_apply", True) is True and (mark := predicted_of_pipeline(attributes)):
@@ -55,19 +56,8 @@ class Pipeline:
     schema = Schema(
         attributes={
             "name": Attribute(type="string", required=True, immutable=True, source="the folder's name"),
-            "code": Attribute(type="map", required=True),
-            "steps": Attribute(type="map", required=True),
+            **dagster_pipelines.ATTRIBUTES,
             "requirements": Attribute(type="list"),
-            "schedule": Attribute(type="string"),
-            "timezone": Attribute(type="string"),
-            "run_on_apply": Attribute(type="boolean"),
-            "ui": Attribute(type="boolean"),
-            "outputs": Attribute(type="map", computed=True),
-            "metrics": Attribute(type="map", computed=True),
-            "fingerprint": Attribute(type="string", computed=True),
-            "status": Attribute(type="string", computed=True),
-            "url": Attribute(type="string", computed=True),
-            "run": Attribute(type="string", computed=True, volatile=True),
         },
         predict=_predict,
         runs=True,
@@ -101,21 +91,11 @@ class Pipeline:
 
     def validate(self, attributes: Map) -> list[tuple[AttributePath, str]]:
         """Secrets belong into ``env``: command lines are visible to everybody on the machine."""
-        return [
-            (("steps", *path), "a secret cannot stand here: command lines are visible to everybody; pass it by env")
-            for path, leaf in leaves(attributes.get("steps", Map()))
-            if isinstance(leaf, Secret) and path[1:2] != ("env",)
-        ]
+        return dagster_pipelines.problems(attributes)
 
     async def logs(self, client: LocalClient, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
         async for line in logs(client, definitions.own_run(recorded.id), follow=follow):
             yield line
-
-
-def _wanted(attributes: Map) -> Wanted | None:
-    """None while it is not known."""
-    ui, schedule = attributes.get("ui", False), attributes.get("schedule")
-    return Wanted(bool(ui), bool(schedule)) if is_known((ui, schedule)) else None
 
 
 def _observe(client: LocalClient, name: str, given: Map) -> Observed | None:
@@ -123,25 +103,17 @@ def _observe(client: LocalClient, name: str, given: Map) -> Observed | None:
     if not folder.is_dir():
         return None
     result = results.read(folder)
-    wanted = _wanted(given) or Wanted(False, False)
+    wanted = wanted_of(given) or Wanted(False, False)
     status = "ready"
     if given.get("run_on_apply", True) and not _is_intact(client, name, result):
         status = "incomplete"
     elif wanted.roles:
         status = "running" if supervision.is_running(folder, wanted) else "stopped"
-    declared = [output for step in given.get("steps", Map()).values() for output in step.get("outputs", ())]
-    computed = {
-        "outputs": {output: result.outputs.get(output) if result else None for output in declared},
-        "metrics": result.metrics if result else {},
-        "fingerprint": result.fingerprint if result and status != "incomplete" else "",
-        "status": status,
-        "url": supervision.url(folder),
-        "run": result.run if result else "",
-    }
+    computed = dagster_pipelines.computed(given, result, status=status, url=supervision.url(folder))
     return Observed(name, freeze({**given, "name": name, **computed}))
 
 
-def _is_intact(client: LocalClient, name: str, result: results.Result | None) -> bool:
+def _is_intact(client: LocalClient, name: str, result: Result | None) -> bool:
     return result is not None and all(is_intact(client, name, step, record) for step, record in result.steps.items())
 
 
@@ -156,7 +128,7 @@ async def _make_so(client: LocalClient, desired: Desired, url: Any = None) -> Ob
     if attributes.get("run_on_apply", True) and (stale or not await asyncio.to_thread(_is_intact, client, name, result)):
         await _run(client, definition, carried, desired)
     definitions.write(folder / FILE, definition)
-    wanted = _wanted(attributes)
+    wanted = wanted_of(attributes)
     assert wanted is not None
     if wanted.roles:
         _require("dagster_webserver")
