@@ -123,3 +123,24 @@ def with_tags(tags: Tags, attributes: Map, more: Mapping[str, str]) -> Map:
     named = {t.get("Key") for t in own if isinstance(t, Mapping)}
     extra = [Map(Key=k, Value=v) for k, v in more.items() if k not in named]
     return Map({**attributes, tags.attribute: (*own, *extra)})
+
+
+def mark(project: str, environment: str, address: str, token: str) -> str:
+    """The marks of an object without tags, as they stand in its text."""
+    return f"mlinfra {project}/{environment}/{tag_value(address)} {token}"
+
+
+def unmarked(text: str) -> str:
+    """The text without the marks that were added to it."""
+    at = text.rfind("[mlinfra ")
+    return text[:at].rstrip() if at >= 0 else text
+
+
+def in_recorded_order(recorded: Value, shown: Value) -> Value:
+    """The world's tags in the recorded order where they are the same set."""
+    if isinstance(recorded, tuple) and isinstance(shown, tuple) and sorted(map(repr, recorded)) == sorted(map(repr, shown)):
+        return recorded
+    if isinstance(recorded, tuple) and isinstance(shown, tuple):
+        order = {repr(t.get("Key")): i for i, t in enumerate(recorded) if isinstance(t, Mapping)}
+        return tuple(sorted(shown, key=lambda t: (order.get(repr(t.get("Key")), len(order)), repr(t))))
+    return shown

@@ -13,7 +13,9 @@ from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import AlreadyExists, Conflict, Invalid, NotFound
 from mlinfra_aws.client import Aws
 from mlinfra_aws.engine import tags as tagging
-from mlinfra_aws.engine.resource import ListedType, Raw, TableType, dig
+from mlinfra_aws.engine.answers import Raw, dig
+from mlinfra_aws.engine.listed import ListedType
+from mlinfra_aws.engine.resource import TableType
 from mlinfra_aws.engine.table import Listing, States, Table
 from mlinfra_aws.engine.tags import Tags
 

@@ -12,8 +12,9 @@ from mlinfra.model.values import EMPTY, Map, Path, Value
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra_aws.client import Aws, input_shape
 from mlinfra_aws.engine import tags as tagging
+from mlinfra_aws.engine.answers import Raw
 from mlinfra_aws.engine.checks import by_shape
-from mlinfra_aws.engine.resource import Raw, TableType
+from mlinfra_aws.engine.resource import TableType
 from mlinfra_aws.engine.schema import known_text
 from mlinfra_aws.engine.table import Listing, Table
 from mlinfra_aws.engine.tags import Tags

@@ -10,7 +10,8 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Value, is_known
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra_aws.client import Aws
-from mlinfra_aws.engine.resource import Raw, TableType
+from mlinfra_aws.engine.answers import Raw
+from mlinfra_aws.engine.resource import TableType
 from mlinfra_aws.engine.schema import known_text
 from mlinfra_aws.engine.table import Table
 

@@ -11,7 +11,9 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Value
 from mlinfra.provider.failures import Conflict, Invalid, NotFound
 from mlinfra_aws.client import Aws
-from mlinfra_aws.engine.resource import ListedType, Raw, TableType
+from mlinfra_aws.engine.answers import Raw
+from mlinfra_aws.engine.listed import ListedType
+from mlinfra_aws.engine.resource import TableType
 from mlinfra_aws.engine.table import Listing, States, Table
 from mlinfra_aws.resources.sagemaker import TAGS
 

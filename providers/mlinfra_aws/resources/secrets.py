@@ -10,7 +10,8 @@ from mlinfra.model.resource import Desired, ResourceState
 from mlinfra.model.values import Map, Secret
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid
 from mlinfra_aws.client import Aws
-from mlinfra_aws.engine.resource import Raw, TableType
+from mlinfra_aws.engine.answers import Raw
+from mlinfra_aws.engine.resource import TableType
 from mlinfra_aws.engine.table import Table
 from mlinfra_aws.engine.tags import Tags
 
