@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlinfra.model.values import Map, Value
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.table import Body, Row
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from mlinfra.model.change import Risk, RiskLevel
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import Invalid
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.shape import alike
 from mlinfra_gcp.table import Body, Row, Setter
 

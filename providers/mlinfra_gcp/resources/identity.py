@@ -16,7 +16,7 @@ from mlinfra.provider.failures import AlreadyExists, Invalid
 from mlinfra_gcp.bodies import value_problems
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.documents import document
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.marks import Owner, label_value
 from mlinfra_gcp.table import Body, Row
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.table import Row
 
 

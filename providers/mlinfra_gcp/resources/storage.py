@@ -10,7 +10,7 @@ from mlinfra.model.schema import Attribute
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import Conflict, Invalid
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.table import Row
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import Quota
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.table import Body, Row
 
 

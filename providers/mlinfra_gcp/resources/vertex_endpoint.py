@@ -20,7 +20,7 @@ from mlinfra_gcp import marks
 from mlinfra_gcp.bodies import value_problems
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.documents import document
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.operations import finished, pending
 from mlinfra_gcp.shape import alike, like
 from mlinfra_gcp.table import Body, Row

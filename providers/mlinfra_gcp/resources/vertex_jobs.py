@@ -13,7 +13,7 @@ from mlinfra.model.resource import ResourceState
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import Failure, Invalid, NotFound, Quota
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.errors import operation_failure
 from mlinfra_gcp.table import Body, Row
 

@@ -16,7 +16,7 @@ from mlinfra.model.values import Map, Path, Value, is_known
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra_gcp import marks
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.engine import TableType
+from mlinfra_gcp.engine.resource import TableType
 from mlinfra_gcp.operations import finished, pending
 from mlinfra_gcp.shape import alike
 from mlinfra_gcp.table import Body, Row
