@@ -109,7 +109,7 @@ def version_schema(uri: Callable[[str, str, str], str]) -> Schema:
         },
         predict=predict,
         create_first=True,
-        inside=("registry",),
+        inside=("registry", "model"),
     )
 
 
@@ -336,7 +336,7 @@ class ModelAliases(_Held):
 
     schema = Schema(
         attributes={"registry": _HELD, "model": _OF, "aliases": Attribute(type="map", required=True)},
-        inside=("registry",),
+        inside=("registry", "model"),
     )
 
     async def create(self, client: Any, desired: Desired, token: str) -> Observed:
