@@ -16,11 +16,12 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
 from mlinfra.provider.contract import ProviderContext
-from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, NotFound, Quota, Transient
-from mlinfra.provider.progress import say
+from mlinfra.provider.failures import Conflict, Failure, Invalid, NotFound, Transient
 from mlinfra_docker import labels
 from mlinfra_docker.naming import stack_name
+from mlinfra_docker.refusals import disconnected, failed, refused
 from mlinfra_docker.settings import DockerSettings, image
+from mlinfra_docker.tunnel import SOCKET, Tunnel
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class DockerClient:
         self.helpers: dict[tuple[str, ...], Any] = {}
         self.helpers_lock = threading.Lock()
         self._api: Any = None
+        self._tunnel: Tunnel | None = None
         self._shared = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
 
@@ -73,13 +75,16 @@ class DockerClient:
             options = self._options()
             self.engine = options.get("base_url") or "unix:///var/run/docker.sock"
             remote = urlsplit(self.engine)
-            ssh = remote.scheme == "ssh"
-            self._api = docker.APIClient(**options, version="auto", timeout=60, max_pool_size=64, use_ssh_client=ssh)
+            if remote.scheme == "ssh":
+                self._tunnel = Tunnel(self.engine)
+                self._tunnel.open()
+                options = {"base_url": self._tunnel.url}
+            self._api = _session_type(docker)(**options, version="auto", timeout=60, max_pool_size=64)
             self.info = self.get("/info")
-        except Failure as failure:
-            raise self._absent(failure.message) from None
-        except (DockerException, OSError, ValueError) as error:
-            raise self._absent(_root_cause(error)) from None
+        except (Failure, DockerException, OSError, ValueError) as error:
+            absent = self._absent(error)
+            self._disconnect()
+            raise absent from None
         version = tuple(int(part) for part in self._api.api_version.split("."))
         if version < _OLDEST_API:
             raise Invalid(
@@ -87,7 +92,7 @@ class DockerClient:
                 hint="mlinfra needs Docker 19.03 or newer",
             )
         if remote.scheme in ("tcp", "ssh", "http", "https") and remote.hostname not in (LOOPBACK, "localhost", "::1"):
-            self.bind, self.reach = "0.0.0.0", str(remote.hostname)
+            self.bind, self.reach = "0.0.0.0", self._tunnel.reached_at() if self._tunnel else str(remote.hostname)
         self.bind = self.config.publish.bind or self.bind
         self.reach = self.config.publish.host or self.reach
 
@@ -101,31 +106,58 @@ class DockerClient:
         tls = self.config.tls
         if tls is None:
             return {"base_url": self.config.host}
-        ca, cert, key = (None if p is None else str(self.base / Path(p).expanduser()) for p in (tls.ca, tls.cert, tls.key))
+        ca, cert, key = (self._pem(name, getattr(tls, name)) for name in ("ca", "cert", "key"))
         secured = docker_tls.TLSConfig(client_cert=(cert, key) if cert else None, ca_cert=ca, verify=tls.verify)
         return {"base_url": self.config.host, "tls": secured}
 
-    def _absent(self, reason: str) -> Failure:
+    def _pem(self, name: str, path: str | None) -> str | None:
+        if path is None:
+            return None
+        file = self.base / Path(path).expanduser()
+        if not file.is_file():
+            raise Invalid(f"there is no file {file}", hint=f"providers: {{docker: {{tls: {{{name}: {path}}}}}}} names it")
+        return str(file)
+
+    def _absent(self, error: Exception) -> Failure:
+        reason, hint = self._explained(error)
         where = self.engine or self.config.host or "its default address"
-        local = where.startswith("unix://")
-        hint = "start it (systemctl start docker, or Docker Desktop)" if local else "is that address right, and the engine up?"
-        if "ermission denied" in reason:
+        if not hint and "ermission denied" in reason:
             hint = "your user may not use the socket: add it to the group docker, or run the engine rootless"
-        return Failure(
-            f"no Docker engine answers at {where}: {reason}", hint=hint + "; providers: {docker: {host: …}} names another"
-        )
+        elif not hint and where.startswith("unix://"):
+            hint = "start it (systemctl start docker, or Docker Desktop)"
+        hint = hint or "is that address right, and the engine up?"
+        if "providers:" not in hint:
+            hint += "; providers: {docker: {host: …}} names another"
+        return Failure(f"no Docker engine answers at {where}: {reason}", hint=hint)
+
+    def _explained(self, error: Exception) -> tuple[str, str]:
+        """Why a call did not come through, in words, and the way out where it is known."""
+        known = error if isinstance(error, Failure) else None
+        trouble = (self._tunnel.trouble() if self._tunnel else None) or known
+        return (trouble.message, trouble.hint) if trouble else disconnected(error)
 
     def _close(self) -> None:
-        if self._api is None:
-            return
-        for last in reversed(self.closing):
+        if self._api is not None:
+            for last in reversed(self.closing):
+                with suppress(Failure):
+                    last()
             with suppress(Failure):
-                last()
-        with suppress(Failure):
-            self._drop_network()
-        self._api.close()
-        for adapter in {id(a): a for a in self._api.adapters.values()}.values():
-            adapter.close()
+                self._drop_network()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._api is not None:
+            self._api.close()
+            for adapter in {id(a): a for a in self._api.adapters.values()}.values():
+                adapter.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
+
+    @property
+    def socket(self) -> str:
+        """The path of the engine's socket on its own machine."""
+        parts = urlsplit(self.engine)
+        return parts.path if parts.scheme in ("unix", "ssh") and parts.path.strip("/") else SOCKET
 
     def image(self, part: str) -> str:
         """The image of a part: a key of :data:`mlinfra_docker.settings.IMAGES`."""
@@ -188,7 +220,7 @@ class DockerClient:
             self._api._raise_for_status(response)
             for message in self._api._stream_helper(response, decode=True):
                 if "error" in message:
-                    raise _refused(str(message["error"]))
+                    raise refused(str(message["error"]))
                 yield message
 
     def put_archive(self, container: str, path: str, data: bytes | BinaryIO | Iterator[bytes]) -> None:
@@ -263,13 +295,16 @@ class DockerClient:
         from docker.errors import APIError, DockerException
         from urllib3.exceptions import HTTPError
 
+        if self._tunnel is not None:
+            self._tunnel.open()
         try:
             yield
         except APIError as error:
-            raise _failure(error.status_code or 0, str(error.explanation or error)) from error
+            raise failed(error.status_code or 0, str(error.explanation or error)) from error
         except (requests.RequestException, HTTPError, DockerException, OSError, json.JSONDecodeError) as error:
+            reason, hint = self._explained(error)
             raise Transient(
-                f"the Docker engine at {self.engine} does not answer: {_root_cause(error)}", hint="is it running? docker info"
+                f"the Docker engine at {self.engine} does not answer: {reason}", hint=hint or "is it running? docker info"
             ) from error
 
     # the stack's own network
@@ -295,6 +330,17 @@ class DockerClient:
             self.delete(f"/networks/{self.network}")
 
 
+def _session_type(docker: Any) -> Any:
+    """The SDK's client, to which REQUESTS_CA_BUNDLE does not matter: that is for the web, and an engine has an authority of its own."""
+
+    class Session(docker.APIClient):  # type: ignore[misc]
+        def merge_environment_settings(self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            chosen = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
+    return Session
+
+
 def _demultiplexed(stream: bytes) -> tuple[bytes, bytes]:
     """Stdout and stderr of an attached stream: frames of a header (stream, three zeros, length) and content.
 
@@ -310,65 +356,3 @@ def _demultiplexed(stream: bytes) -> tuple[bytes, bytes]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _root_cause(error: BaseException) -> str:
-    """The innermost reason of a nest of transport errors, in words."""
-    seen: set[int] = set()
-    while id(error) not in seen:
-        seen.add(id(error))
-        inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
-        reason = getattr(error, "reason", None)
-        if isinstance(reason, BaseException):
-            inner = reason
-        if inner is None:
-            break
-        error = inner
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
-
-
-def _failure(status: int, message: str) -> Failure:
-    message = message.strip()
-    if status == 404:
-        return NotFound(message)
-    if status in (401, 403):
-        return Denied(message)
-    if status == 409:
-        return Conflict(message)
-    if status == 400:
-        return Invalid(message)
-    if status == 503 or "context deadline exceeded" in message or "context canceled" in message:
-        return Transient(message)
-    return _refused(message)
-
-
-def _refused(message: str) -> Failure:
-    """What the engine could not do, with the way out where it is known."""
-    if "could not select device driver" in message or "nvidia-container-cli" in message:
-        return Quota(
-            "this engine has no GPU to give: " + message,
-            hint="install the NVIDIA driver and the NVIDIA Container Toolkit on the engine's machine, or ask for no accelerators",
-        )
-    if "no space left on device" in message:
-        return Quota(message, hint="make room on the engine's disk: docker system df shows what takes it")
-    if "pull access denied" in message or "unauthorized" in message:
-        return Denied(message, hint="is the image's name right? A private registry needs docker login first")
-    if "manifest unknown" in message or "not found" in message:
-        return NotFound(message)
-    return Failure(message)
-
-
-def report_pull(messages: Iterator[Mapping[str, Any]], reference: str) -> None:
-    """Say how far a pull is, now and then."""
-    layers: dict[str, tuple[int, int]] = {}
-    said = -1
-    for message in messages:
-        detail = message.get("progressDetail") or {}
-        if detail.get("total") and message.get("status") == "Downloading":
-            layers[message["id"]] = (detail["current"], detail["total"])
-            done = sum(c for c, _ in layers.values()) // 10_000_000
-            if done != said:
-                said = done
-                say(f"pulling {reference}: {done * 10} of at least {sum(t for _, t in layers.values()) // 1_000_000} MB")

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mlinfra.provider.runs.dagster_pipelines import Wanted
 from mlinfra.provider.runs.pipelines import VARIABLE, to_json
@@ -25,6 +24,7 @@ from mlinfra_docker.containers import Inspect, Plan
 from mlinfra_docker.pipelines.steps import Place
 from mlinfra_docker.runs import environment
 from mlinfra_docker.runs.run import secret_key
+from mlinfra_docker.tunnel import SOCKET
 from mlinfra_docker.volumes import MOUNTED, mount
 
 REQUIREMENTS = ("dagster==1.13.27", "dagster-webserver==1.13.27", "docker==7.2.0", "pandas==3.1.1")
@@ -38,7 +38,6 @@ _PORT = 3000
 _HOME = "dagster/home"
 _MOUNT = "/mlinfra/pipeline"
 _LIBRARY = "/mlinfra/lib"
-_SOCKET = "/var/run/docker.sock"
 _START = 300.0
 _SETTINGS = """\
 telemetry:
@@ -202,13 +201,12 @@ def _plan(
     )
     second = 1_000_000_000
     probe = ["CMD", "python", "-c", _ANSWERS if web else _BEATS]
-    socket = urlsplit(client.engine)
     host: dict[str, Any] = {
         "NetworkMode": client.network,
         "RestartPolicy": {"Name": "unless-stopped"},
         "Mounts": [
             mount(place.volume, _MOUNT),
-            {"Type": "bind", "Source": socket.path if socket.scheme == "unix" else _SOCKET, "Target": _SOCKET},
+            {"Type": "bind", "Source": client.socket, "Target": SOCKET},
         ],
     }
     if web:

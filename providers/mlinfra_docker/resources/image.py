@@ -16,6 +16,7 @@ from mlinfra.provider.progress import say
 from mlinfra_docker import containers, labels, volumes
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.naming import name_at
+from mlinfra_docker.pulling import ensure_image
 
 _FIXED = "an image never changes its content"
 _SOURCES = ("Build", "FromImage", "Load")
@@ -115,7 +116,7 @@ def _make(client: DockerClient, desired: Desired, recorded: ResourceState | None
     else:
         reference, digest = str(source), ""
         there = client.optional(f"/images/{source}/json") is not None
-        containers.ensure_image(client, reference)
+        ensure_image(client, reference)
         id = recorded.id if recorded is not None else _keeper(client, desired.address, token)
         pulled = bool(recorded.attributes["Pulled"]) if recorded is not None else not there
         _tag(client, reference, id)
