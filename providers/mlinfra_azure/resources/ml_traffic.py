@@ -90,9 +90,9 @@ class MlTraffic:
                 whole = isinstance(share, int) and not isinstance(share, bool)
                 if isinstance(share, (str, float, bool)) or (whole and not 0 <= share <= 100):
                     found.append(((name, deployment), f"{share!r} is no share: a whole number of per cent, 0 to 100"))
-        known = isinstance(traffic, Mapping) and not found and all(isinstance(v, int) for v in traffic.values())
-        if known and sum(traffic.values()) not in (0, 100):
-            found.append((("traffic",), f"the shares add up to {sum(traffic.values())}; Azure takes 100, or 0"))
+        shares = traffic if isinstance(traffic, Mapping) and not found else {}
+        if all(isinstance(v, int) for v in shares.values()) and sum(shares.values()) not in (0, 100):
+            found.append((("traffic",), f"the shares add up to {sum(shares.values())}; Azure takes 100, or 0"))
         if isinstance(mirrored, Mapping) and not found:
             found.extend(_problems_of_mirrors(mirrored, traffic))
         return found
