@@ -185,13 +185,23 @@ class DockerClient:
         with suppress(NotFound):
             self.call("DELETE", path, **query)
 
-    def call(self, method: str, path: str, body: Any = None, *, timeout: float = 120, **query: Any) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout: float = 120,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> Any:
         """One call; its JSON answer, or None where there is none. ``query`` values that are no text are sent as JSON.
 
         Blocks up to ``timeout`` seconds. Failures as :func:`mapped` tells."""
         with self.mapped():
+            params = {k: _text(v) for k, v in query.items()}
             response = self._api.request(
-                method, self._url(path), params={k: _text(v) for k, v in query.items()}, json=body, timeout=timeout
+                method, self._url(path), params=params, json=body, headers=dict(headers or {}), timeout=timeout
             )
             self._api._raise_for_status(response)
             return response.json() if response.content else None
