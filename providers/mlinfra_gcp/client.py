@@ -41,6 +41,8 @@ class GcpClient:
         self._http: Any = None
         self._storage: Any = None
         self._refreshing = asyncio.Lock()
+        self.asked: dict[str, asyncio.Future[frozenset[str] | None]] = {}
+        """By project: which permissions the credentials hold there (:mod:`mlinfra_gcp.permissions`)."""
 
     @property
     def base(self) -> Path:
