@@ -88,7 +88,7 @@ class Made:
 
     plan: Plan
     state: State
-    wanted: Mapping[str, Map]
+    wanted: Mapping[str, Map] = EMPTY
 
 
 async def make_plan(request: Request, recorded: State, connections: Connections, sealer: Sealer, sink: Sink) -> Made:
