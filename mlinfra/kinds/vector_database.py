@@ -47,7 +47,9 @@ class VectorDatabase(Kind):
     by ``zilliz``). ``version`` and ``resources`` size the target's own server where there is a choice; ``database`` is the logical
     database that collections are put in (default: Milvus's own ``default``); ``token`` is ``user:password`` or an API key."""
 
-    summary: ClassVar[str] = "a Milvus server: Lite on this machine, standalone in a container or on a virtual machine, or Zilliz Cloud"
+    summary: ClassVar[str] = (
+        "a Milvus server: Lite on this machine, standalone in a container or on a virtual machine, or Zilliz Cloud"
+    )
     outputs: ClassVar[Mapping[str, str]] = {
         "id": "string",
         "uri": "string",

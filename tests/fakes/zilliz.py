@@ -22,7 +22,9 @@ from mlinfra.provider.testing import Sample
 KEY = "0123456789abcdef-planted-zilliz-key"
 PASSWORD = "planted-db-admin-passw0rd"
 PROJECT = "proj-89bf4a83cfe2c8a4f03482"
-REGIONS = frozenset({"aws-us-west-2", "aws-us-east-1", "aws-eu-central-1", "gcp-us-west1", "gcp-us-central1", "az-eastus", "az-centralus"})
+REGIONS = frozenset(
+    {"aws-us-west-2", "aws-us-east-1", "aws-eu-central-1", "gcp-us-west1", "gcp-us-central1", "az-eastus", "az-centralus"}
+)
 SERVERLESS = REGIONS - {"aws-us-east-1"}
 _CREATE = {"clusterName": str, "projectId": str, "regionId": str}
 _DEDICATED = {**_CREATE, "plan": str, "cuType": str, "cuSize": int}
@@ -164,7 +166,9 @@ class FakeZilliz:
         if asked["projectId"] not in self.projects:
             raise Refused(200, 96005, "Invalid projectId. The projectId should be like proj-xxxxxxxx.")
         if asked["regionId"] not in REGIONS:
-            raise Refused(200, 96001, "Invalid RegionId. Please use the ListCloudRegions API to obtain a list of supported regionIds.")
+            raise Refused(
+                200, 96001, "Invalid RegionId. Please use the ListCloudRegions API to obtain a list of supported regionIds."
+            )
         if not dedicated and asked["regionId"] not in SERVERLESS:
             raise Refused(200, 96020, "This region does not support serverless plan.")
         if dedicated:

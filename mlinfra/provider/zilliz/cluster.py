@@ -129,7 +129,11 @@ class ZillizCluster:
             return [*problems, ((given,), f"a serverless cluster has no {given}")] if given else problems
         if plan in ("Standard", "Enterprise"):
             problems += [((n,), f"a {plan} cluster needs {n}") for n in ("cuSize", "cuType") if attributes.get(n) is None]
-        if isinstance(size, int) and plan in ("Standard", "Enterprise") and not _is_size(size, 32 if plan == "Standard" else 1024):
+        if (
+            isinstance(size, int)
+            and plan in ("Standard", "Enterprise")
+            and not _is_size(size, 32 if plan == "Standard" else 1024)
+        ):
             problems.append(
                 (("cuSize",), f"there is no {plan} cluster of {size} compute units: 1, 2, 4, 8, 12 … {_most(str(plan)):,}")
             )
