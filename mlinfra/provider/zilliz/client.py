@@ -171,7 +171,7 @@ class Zilliz:
 
 
 def _failure(status: int, told: Mapping[str, Any], operation: str, request: str, after: float | None) -> Failure:
-    code = told.get("code") if isinstance(told.get("code"), int) else status
+    code: Any = told.get("code", status)
     where = f"{operation}, code {code}" + (f", request {request}" if request else "")
     message = f"Zilliz Cloud: {str(told.get('message') or 'no reason given').rstrip('. ')} ({where})"
     if status == 429:

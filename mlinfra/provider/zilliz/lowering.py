@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from mlinfra.kinds import vector_database
 from mlinfra.kinds.base import is_deferred
-from mlinfra.kinds.vector_database import VectorDatabase, ZillizCluster
+from mlinfra.kinds.vector_database import VectorDatabase
+from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.values import Map, Ref
-from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.contract import Lowered, LoweringContext, LoweringError
 from mlinfra.provider.naming import physical_name
-from mlinfra.provider.zilliz.cluster import NAME_LIMIT
+from mlinfra.provider.zilliz.cluster import NAME_LIMIT, ZillizCluster
 
 _WRITTEN = {
     "serverless": "Serverless",
@@ -16,6 +18,7 @@ _WRITTEN = {
     "performance-optimized": "Performance-optimized",
     "capacity-optimized": "Capacity-optimized",
 }
+_FROM = {"cuSize": "cu_size", "cuType": "cu_type", "replica": "replicas"}
 
 
 def lower_zilliz(spec: VectorDatabase, context: LoweringContext, *, type: str, region: str) -> Lowered:
@@ -29,7 +32,7 @@ def lower_zilliz(spec: VectorDatabase, context: LoweringContext, *, type: str, r
                 path=(name,),
                 hint="zilliz: {plan: standard, cu_size: 2}, or engine: milvus",
             )
-    asked = spec.zilliz or ZillizCluster()
+    asked = spec.zilliz or vector_database.ZillizCluster()
     for name in ("plan", "cu_type", "cu_size", "replicas"):
         if is_deferred(getattr(asked, name)):
             raise context.error("zilliz.unknown_size", f"{name} must be known at plan time", path=("zilliz", name))
@@ -46,6 +49,11 @@ def lower_zilliz(spec: VectorDatabase, context: LoweringContext, *, type: str, r
             "replica": asked.replicas,
         },
     )
+    problems: list[Diagnostic] = []
+    for (attribute, *_), sentence in ZillizCluster().validate(cluster.attributes):
+        problems += context.error("zilliz.impossible", sentence, path=("zilliz", _FROM.get(str(attribute), "plan"))).diagnostics
+    if problems:
+        raise LoweringError(problems)
     return Lowered(
         resources=(cluster,),
         outputs=Map(

@@ -30,7 +30,6 @@ resources:
     fields:
       id:        {{type: int64, primary: true}}
       embedding: {{type: float_vector, dim: 8}}
-    {indexes}
     alias: live
 outputs:
   uri: ${{vectors.uri}}
@@ -57,9 +56,8 @@ def stack(
 
     def run(
         command: str, code: int = 0, zilliz: str = "plan: standard, cu_size: 2", region: str = "us-west-2", more: str = "", key: str = KEY,
-        indexes: str = "",
     ) -> Any:  # fmt: skip
-        text = SPEC.format(url=cloud.url, aws=aws_server.url, zilliz=zilliz, region=region, more=more, indexes=indexes)
+        text = SPEC.format(url=cloud.url, aws=aws_server.url, zilliz=zilliz, region=region, more=more)
         (folder / "mlinfra.yaml").write_text(text)
         done = run_mlinfra(command.split(), folder, environment={"ZILLIZ_API_KEY": key})
         assert done.code == code, done.text
@@ -103,11 +101,7 @@ def test_a_cluster_with_a_collection_is_made_resized_mended_and_destroyed(
         assert secret not in said + written(tmp_path)
 
 
-def test_what_zilliz_cloud_has_not_got_is_a_plan_error_at_its_line(stack: Callable[..., Any], cloud: FakeZilliz) -> None:
-    refused = stack(
-        "plan --no-refresh", code=1, zilliz="plan: standard, cu_size: 3", indexes="indexes: {embedding: {type: HNSW}}"
-    )
-    assert "mlinfra.yaml:16:" in refused.err and "AUTOINDEX" in refused.err, refused.err
+def test_a_size_that_there_is_not_is_a_plan_error_at_its_place(stack: Callable[..., Any], cloud: FakeZilliz) -> None:
     refused = stack("plan --no-refresh", code=1, zilliz="plan: standard, cu_size: 3")
-    assert "mlinfra.yaml:9:" in refused.err and "no Standard cluster of 3" in refused.err, refused.err
+    assert "mlinfra.yaml:9:39" in refused.err and "no Standard cluster of 3" in refused.err, refused.err
     assert cloud.requests == []
