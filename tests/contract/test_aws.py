@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.zilliz import PROJECT, zilliz
+from fakes.zilliz import samples as zilliz_samples
 
 from mlinfra.model.values import Secret
 from mlinfra.provider.contract import FileDigest, Finds
@@ -669,25 +671,32 @@ PORTABLES = (
         settings=REGION,
         name="scaled_with_a_shadow",
     ),
+    Portable(
+        kind="vector_database",
+        properties={"engine": "zilliz", "zilliz": {"plan": "enterprise", "cu_size": 8, "replicas": 2}},
+        settings=REGION,
+        name="zilliz",
+    ),
     Portable(kind="vector_database", properties={"version": "2.6", "resources": {"cpus": 4, "memory": "16GB", "disk": "200GB"}}, settings=REGION),
 )  # fmt: skip
 
 
 class TestAws(ProviderContract):
     provider = AwsProvider()
-    samples = (*SAMPLES, *OURS)
+    samples = (*SAMPLES, *OURS, *zilliz_samples("aws.zilliz_cluster"))
     portables = PORTABLES
 
     @pytest.fixture
     def given(self) -> Iterator[Mapping[str, Any]]:
         from live.aws.server import moto_aws, shared_clients
 
-        with moto_aws() as recorded, shared_clients():
-            yield {"server": recorded}
-            assert recorded.invalid == []
+        with moto_aws() as recorded, shared_clients(), zilliz(looks=1) as clusters:
+            yield {"server": recorded, "zilliz": clusters}
+            assert recorded.invalid == [] and clusters.invalid == []
 
     def settings(self, folder: Path, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"region": "us-east-1", "endpoint_url": given["server"].url}
+        own = given["zilliz"].settings(project=PROJECT)
+        return {"region": "us-east-1", "endpoint_url": given["server"].url, "zilliz": own}
 
     @can(Finds)
     def test_create_is_found_by_its_token_and_only_by_it(self, world: World) -> None:
