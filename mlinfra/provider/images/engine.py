@@ -84,12 +84,14 @@ class Engine:
         remember(login.password)
         auth = {"username": login.username, "password": login.password} if login.username else None
         digest = ""
-        for tag in tags:
-            with _mapped():
-                self._api.tag(id, login.repository, tag=tag)
-            try:
+        try:
+            for tag in tags:
+                with _mapped():
+                    self._api.tag(id, login.repository, tag=tag)
+            for tag in tags:
                 digest = self._pushed(login, tag, auth)
-            finally:
+        finally:
+            for tag in tags:
                 with suppress(Failure), _mapped():
                     self._api.remove_image(f"{login.repository}:{tag}", noprune=True)
         return digest
