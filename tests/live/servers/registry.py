@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Registry:
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"http://{self.host}/v2/", timeout=5).close()
+                return
+            except urllib.error.HTTPError:  # it asks for a login
                 return
             except OSError:
                 assert self._process.poll() is None, self._log.read_text()[-500:]
