@@ -16,12 +16,13 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
 from mlinfra.provider.contract import ProviderContext
+from mlinfra.provider.docker_engine.connection import Connection, default_options
+from mlinfra.provider.docker_engine.tunnel import SOCKET
 from mlinfra.provider.failures import Conflict, Failure, Invalid, NotFound, Transient
 from mlinfra_docker import labels
 from mlinfra_docker.naming import stack_name
-from mlinfra_docker.refusals import disconnected, failed, refused
+from mlinfra_docker.refusals import failed, refused
 from mlinfra_docker.settings import DockerSettings, image
-from mlinfra_docker.tunnel import SOCKET, Tunnel
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class DockerClient:
         self.helpers: dict[tuple[str, ...], Any] = {}
         self.helpers_lock = threading.Lock()
         self._api: Any = None
-        self._tunnel: Tunnel | None = None
+        self._connection: Connection | None = None
         self._shared = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
 
@@ -67,19 +68,15 @@ class DockerClient:
 
     def _connect(self) -> None:
         try:
-            import docker
             from docker.errors import DockerException
         except ImportError as error:
             raise Invalid(f"the Docker SDK cannot be loaded: {error}", hint="pip install 'mlinfra-iac[docker]'") from error
         try:
-            options = self._options()
-            self.engine = options.get("base_url") or "unix:///var/run/docker.sock"
+            self._connection = Connection(self._options())
+            self.engine = self._connection.address
             remote = urlsplit(self.engine)
-            if remote.scheme == "ssh":
-                self._tunnel = Tunnel(self.engine)
-                self._tunnel.open()
-                options = {"base_url": self._tunnel.url}
-            self._api = _session_type(docker)(**options, version="auto", timeout=60, max_pool_size=64)
+            self._connection.open(timeout=60, max_pool_size=64)
+            self._api = self._connection.api
             self.info = self.get("/info")
         except (Failure, DockerException, OSError, ValueError) as error:
             absent = self._absent(error)
@@ -92,17 +89,16 @@ class DockerClient:
                 hint="mlinfra needs Docker 19.03 or newer",
             )
         if remote.scheme in ("tcp", "ssh", "http", "https") and remote.hostname not in (LOOPBACK, "localhost", "::1"):
-            self.bind, self.reach = "0.0.0.0", self._tunnel.reached_at() if self._tunnel else str(remote.hostname)
+            tunnel = self._connection.tunnel
+            self.bind, self.reach = "0.0.0.0", tunnel.reached_at() if tunnel is not None else str(remote.hostname)
         self.bind = self.config.publish.bind or self.bind
         self.reach = self.config.publish.host or self.reach
 
     def _options(self) -> dict[str, Any]:
         from docker import tls as docker_tls
-        from docker import utils
-        from docker.context import ContextAPI
 
         if self.config.host is None:
-            return dict(utils.kwargs_from_env() or ContextAPI.kwargs_from_context())
+            return default_options()
         tls = self.config.tls
         if tls is None:
             return {"base_url": self.config.host}
@@ -131,10 +127,9 @@ class DockerClient:
         return Failure(f"no Docker engine answers at {where}: {reason}", hint=hint)
 
     def _explained(self, error: Exception) -> tuple[str, str]:
-        """Why a call did not come through, in words, and the way out where it is known."""
-        known = error if isinstance(error, Failure) else None
-        trouble = (self._tunnel.trouble() if self._tunnel else None) or known
-        return (trouble.message, trouble.hint) if trouble else disconnected(error)
+        if self._connection is not None:
+            return self._connection.explained(error)
+        return (error.message, error.hint) if isinstance(error, Failure) else (str(error), "")
 
     def _close(self) -> None:
         if self._api is not None:
@@ -146,12 +141,8 @@ class DockerClient:
         self._disconnect()
 
     def _disconnect(self) -> None:
-        if self._api is not None:
-            self._api.close()
-            for adapter in {id(a): a for a in self._api.adapters.values()}.values():
-                adapter.close()
-        if self._tunnel is not None:
-            self._tunnel.close()
+        if self._connection is not None:
+            self._connection.close()
 
     @property
     def socket(self) -> str:
@@ -305,8 +296,8 @@ class DockerClient:
         from docker.errors import APIError, DockerException
         from urllib3.exceptions import HTTPError
 
-        if self._tunnel is not None:
-            self._tunnel.open()
+        if self._connection is not None:
+            self._connection.ready()
         try:
             yield
         except APIError as error:
@@ -338,17 +329,6 @@ class DockerClient:
             return
         if not self.get("/containers/json", all="true", filters={"network": [self.network]}):  # stopped ones count
             self.delete(f"/networks/{self.network}")
-
-
-def _session_type(docker: Any) -> Any:
-    """The SDK's client, to which REQUESTS_CA_BUNDLE does not matter: that is for the web, and an engine has an authority of its own."""
-
-    class Session(docker.APIClient):  # type: ignore[misc]
-        def merge_environment_settings(self, url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-            chosen = self.verify if verify is None else verify
-            return super().merge_environment_settings(url, proxies, stream, chosen, cert)
-
-    return Session
 
 
 def _demultiplexed(stream: bytes) -> tuple[bytes, bytes]:

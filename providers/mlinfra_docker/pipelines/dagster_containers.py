@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlinfra.provider.docker_engine.tunnel import SOCKET
 from mlinfra.provider.runs.dagster_pipelines import Wanted
 from mlinfra.provider.runs.pipelines import VARIABLE, to_json
 from mlinfra_docker import containers, labels, volumes
@@ -24,7 +25,6 @@ from mlinfra_docker.containers import Inspect, Plan
 from mlinfra_docker.pipelines.steps import Place
 from mlinfra_docker.runs import environment
 from mlinfra_docker.runs.run import secret_key
-from mlinfra_docker.tunnel import SOCKET
 from mlinfra_docker.volumes import MOUNTED, mount
 
 REQUIREMENTS = ("dagster==1.13.27", "dagster-webserver==1.13.27", "docker==7.2.0", "pandas==3.1.1")
