@@ -15,11 +15,11 @@ def main() -> int:
     try:
         import gc
 
+        # What modules, a spec and a state are built of are trees, which no collection can free: looking through them again and
+        # again was a sixth of a plan. Cycles are still found, only later.
+        gc.set_threshold(100_000, 50, 100)
         from mlinfra.cli.app import run
 
-        # What a spec and a state are built of are trees, which no collection can free: looking through them again and again
-        # was a sixth of a plan. Cycles are still found, only later.
-        gc.set_threshold(100_000, 50, 100)
         return run(words)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from mlinfra.cli.render_cost import change_text, total_text
 from mlinfra.cli.render_diagnostics import Sources, diagnostics_text
@@ -22,6 +21,7 @@ from mlinfra.cli.render_values import (
 )
 from mlinfra.cli.terminal import PLAIN, Style, harmless
 from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift, Risk, RiskLevel
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.policy import as_diagnostic
 from mlinfra.model.resource import Resource
