@@ -20,7 +20,10 @@ def main() -> int:
         gc.set_threshold(100_000, 50, 100)
         from mlinfra.cli.app import run
 
-        return run(words)
+        try:
+            return run(words)
+        finally:
+            gc.freeze()  # the process ends: Python's last collections would look through everything for nothing
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return 130
