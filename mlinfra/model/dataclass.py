@@ -45,7 +45,9 @@ else:
 
 def _init(cls: Any, frozen: bool) -> Any:
     """``__init__``, as text that is compiled: a function with just these parameters and defaults."""
-    positional, named, assigned = [], [], []
+    positional: list[str] = []
+    named: list[str] = []
+    assigned: list[str] = []
     namespace: dict[str, Any] = {"put": object.__setattr__, "missing": dataclasses.MISSING}
     for field in dataclasses.fields(cls):
         parameter, value = field.name, field.name
