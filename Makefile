@@ -46,6 +46,7 @@ quickstart-destroy: $(VENV)/local.stamp
 	cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra destroy --yes
 
 test: $(VENV)/dev.stamp
+	@$(BIN)/python -m compileall -q mlinfra providers  # a test starts hundreds of commands
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/dev.stamp
