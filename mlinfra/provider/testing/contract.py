@@ -81,10 +81,11 @@ class ProviderContract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "sample" in metafunc.fixturenames:
-            abilities, real, has = getattr(metafunc.function, "only", ((object,), False, ""))
+            only: Any = getattr(metafunc.function, "only", ((object,), False, ""))
+            abilities, real, has = only
             chosen = []
             for sample in self.samples:
-                kind: Any = self.provider.types[sample.type]
+                kind = self.provider.types[sample.type]
                 able = isinstance(kind, abilities) and not (real and kind.schema.virtual)
                 if able and (not has or getattr(sample, has) not in (None, False)):
                     chosen.append(sample)
