@@ -11,7 +11,7 @@ from mlinfra.model.values import EMPTY, Value, thaw
 from mlinfra.provider.planned import as_planned
 from mlinfra.provider.progress import say
 from mlinfra.provider.runs import archive
-from mlinfra.provider.runs.words import argv, parameters, text
+from mlinfra.provider.runs.words import argv, parameters, setting
 from mlinfra_gcp.client import GcpClient
 
 
@@ -59,4 +59,4 @@ async def upload(client: GcpClient, bucket: str, code: Mapping[str, Any], run: s
 
 def environment(env: Mapping[str, Value]) -> list[dict[str, str]]:
     """Environment variables as Vertex AI takes them."""
-    return [{"name": name, "value": text(value)} for name, value in sorted(env.items())]
+    return [{"name": name, "value": setting(value)} for name, value in sorted(env.items())]
