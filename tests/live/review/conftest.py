@@ -49,7 +49,12 @@ def pull_request(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PullReque
 
         def call(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
             done = subprocess.run(
-                [sys.executable, "-m", "mlinfra", *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+                [sys.executable, "-m", "mlinfra", *words],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
             )
             assert done.returncode == code, done.stdout + done.stderr
             return done
