@@ -299,7 +299,9 @@ class AzureClient:
         except ImportError:
             raise _missing("azure-storage-blob") from None
         if container not in self._containers:
-            self._containers[container] = ContainerClient.from_container_url(container, credential=self._authenticated())
+            self._containers[container] = ContainerClient.from_container_url(
+                container, credential=self._authenticated(), retry_total=2, connection_timeout=10
+            )
         try:
             return act(self._containers[container])
         except ClientAuthenticationError as error:
