@@ -1,0 +1,1 @@
+"""Azure, by Azure Resource Manager: see docs/azure.md."""
