@@ -1,7 +1,7 @@
 """Write providers/mlinfra_azure/catalog/machines.csv anew; see the README there for what comes from where.
 
-    pip download --no-deps apache-libcloud && unzip apache_libcloud-*.whl libcloud/data/pricing.json
-    python scripts/make_azure_catalog.py libcloud/data/pricing.json
+pip download --no-deps apache-libcloud && unzip apache_libcloud-*.whl libcloud/data/pricing.json
+python scripts/make_azure_catalog.py libcloud/data/pricing.json
 """
 
 from __future__ import annotations

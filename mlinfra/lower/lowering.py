@@ -202,7 +202,9 @@ class _Run:
         elif known.component != resource.component:
             self._note_twice(resource, component)
         elif known != resource:
-            message = f"provider {component.target!r} gives two different resources for {resource.address}, which components share"
+            message = (
+                f"provider {component.target!r} gives two different resources for {resource.address}, which components share"
+            )
             self._bug(message, component)
 
     def _note_twice(self, resource: Resource, component: Component) -> None:

@@ -1,0 +1,1 @@
+"""Portable kinds to native resources of this provider, one kind a file. Pure functions."""
