@@ -9,7 +9,7 @@ from mlinfra.model.values import EMPTY
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.runs.lowering import job, job_outputs
 from mlinfra_azure.lowering import environments
-from mlinfra_azure.lowering.base import compute, ref, workspace, work
+from mlinfra_azure.lowering.base import compute, ref, work, workspace
 from mlinfra_azure.lowering.common import image
 
 
