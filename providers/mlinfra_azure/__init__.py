@@ -1,1 +1,1 @@
-"""Azure, by Azure Resource Manager: see docs/azure.md."""
+"""Microsoft Azure: a provider for mlinfra."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from mlinfra.model.change import Risk
 from mlinfra.model.schema import Attribute, Schema, TypeName
 from mlinfra.model.values import Map, Path, Value
-from mlinfra_gcp.documents import Document, Property, document
+from mlinfra.provider.bodies import Property
+from mlinfra_gcp.documents import Document, document
 from mlinfra_gcp.shape import alike
 
 Scope = Literal["location", "zone", "global", "project", "bucket"]

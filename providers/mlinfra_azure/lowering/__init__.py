@@ -1,1 +1,1 @@
-"""Portable kinds to native resources of this provider, one kind a file. Pure functions."""
+"""Portable kinds to Azure's native types, one a file."""

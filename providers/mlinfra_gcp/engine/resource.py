@@ -12,10 +12,10 @@ from mlinfra.model.change import SAFE, Risk
 from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path, Secret, SecretDigest, Value, is_known
+from mlinfra.provider.bodies import value_problems
 from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, NotFound, Timeout, Transient
 from mlinfra_gcp import marks
-from mlinfra_gcp.bodies import value_problems
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.engine.changed import Changed
 from mlinfra_gcp.errors import NoRoom
