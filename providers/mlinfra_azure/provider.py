@@ -14,8 +14,25 @@ class AzureProvider:
     """Microsoft Azure, by Azure Resource Manager."""
 
     name = "azure"
-    types: Mapping[str, ResourceType] = Lazy({})
-    lowerings: Mapping[str, Lowering] = Lazy({})
+    types: Mapping[str, ResourceType] = Lazy(
+        {
+            "azure.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "azure.text_files": f"{_HERE}.resources.text_files:TextFiles()",
+            "azure.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
+            "azure.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
+            "azure.registered_version": f"{_HERE}.resources.registered_version:RegisteredVersion()",
+            "azure.reachable": "mlinfra.provider.reachable:Reachable()",
+        }
+    )
+    lowerings: Mapping[str, Lowering] = Lazy(
+        {
+            kind: f"{_HERE}.lowering.{kind}:lower"
+            for kind in (
+                "bucket", "dataset", "data_pipeline", "training_cluster", "training_job", "model_registry", "model", "endpoint",
+                "vector_database",
+            )
+        }
+    )  # fmt: skip
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
 

@@ -15,8 +15,8 @@ OWN_SERVER = "docker://"
 
 
 def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
-    """An ``azure.ml_model``; for each version an ``azure.model_artifact``, which brings its files into the registry, and an
-    ``azure.ml_model_version``. Azure has no aliases: a version has a tag for each of its own."""
+    """An ``azure.ml_model``, and for each version an ``azure.registered_version``, which brings its files into the registry. Azure has no
+    aliases: a version has a tag for each of its own."""
     names = aliased(spec, context)
     model = context.resource(
         "azure.ml_model",
@@ -30,15 +30,15 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
     outputs: dict[str, Map] = {}
     for key, version in spec.versions.items():
         mine = tuple(alias for alias, named_version in names.items() if named_version == key)
-        resources += _version(key, version, mine, context)
-        number = own(context, "name", role="version", key=key)
+        resources.append(_version(key, version, mine, context))
+        number = own(context, "version", role="version", key=key)
         uri = text(
             "azureml://registries/${registry}/models/${model}/versions/${version}",
             registry=lookup(spec.registry, ("name",)), model=own(context, "name"), version=number,
         )  # fmt: skip
         if version.image is not None:
             uri = _served(version.image)
-        outputs[key] = Map(uri=uri, digest=own(context, "digest", role="artifact", key=key), number=number)
+        outputs[key] = Map(uri=uri, digest=own(context, "digest", role="version", key=key), number=number)
     found = Map({alias: outputs[version] for alias, version in names.items()})
     return Lowered(
         resources=tuple(resources),
@@ -46,28 +46,19 @@ def lower(spec: RegisteredModel, context: LoweringContext) -> Lowered:
     )
 
 
-def _version(key: str, version: ModelVersion, aliases: tuple[str, ...], context: LoweringContext) -> list[Resource]:
-    artifact = context.resource(
-        "azure.model_artifact",
-        {"model": own(context, "id"), "key": key, **_source(key, version, context)},
-        role="artifact",
-        key=key,
-    )
+def _version(key: str, version: ModelVersion, aliases: tuple[str, ...], context: LoweringContext) -> Resource:
     tags = {str(k): v for k, v in version.tags.items()} | {f"alias.{alias}": "true" for alias in aliases}
-    made = context.resource(
-        "azure.ml_model_version",
+    return context.resource(
+        "azure.registered_version",
         {
-            "name": own(context, "version", role="artifact", key=key),
-            "parent": own(context, "id"),
-            "modelUri": own(context, "uri", role="artifact", key=key),
-            "modelType": "custom_model",
-            "properties": Map({"mlinfra-digest": own(context, "digest", role="artifact", key=key)}),
+            "model": own(context, "id"),
+            "key": key,
+            **_source(key, version, context),
             **given(description=version.description, tags=Map(tags) if tags else None),
         },
         role="version",
         key=key,
     )
-    return [artifact, made]
 
 
 def _source(key: str, version: ModelVersion, context: LoweringContext) -> dict[str, Value]:
@@ -79,7 +70,7 @@ def _source(key: str, version: ModelVersion, context: LoweringContext) -> dict[s
     if artifact is None:
         raise context.error("azure.missing_artifact", f"version {key!r} has no artifact", path=path, hint="add 'artifact: …'")
     if is_deferred(artifact) or artifact.startswith("https://"):
-        return {"uri": artifact}
+        return {"copy_of": artifact}
     if "://" in artifact or artifact.startswith(("models:/", "runs:/")):
         raise context.error(
             "azure.remote_artifact",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.training_cluster import Resources
 from mlinfra.kinds.vector_database import VectorDatabase
@@ -64,10 +66,12 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
         ports={_PORT: "Milvus"},
         disks=(data,),
     )
+    override = urlsplit(str(context.settings.get("milvus_uri") or ""))
     ready = context.resource(
         "azure.reachable",
         {
-            "uri": context.settings.get("milvus_uri") or text("http://${host}:19530", host=machines.host(context)),
+            "host": override.hostname or machines.host(context),
+            "port": override.port or _PORT,
             "machine": own(context, "id"),
         },
         role="ready",
@@ -76,7 +80,7 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
         resources=(disk, *parts, ready),
         outputs=Map(
             id=own(context, "id"),
-            uri=own(context, "uri", role="ready"),
+            uri=override.geturl() or text("http://${host}:19530", host=own(context, "host", role="ready")),
             engine="milvus",
             status=own(context, "status", role="ready"),
             database=spec.database or "default",
