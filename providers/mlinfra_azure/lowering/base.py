@@ -89,7 +89,12 @@ def identity(context: LoweringContext) -> tuple[Resource, ...]:
 
 
 def after_identity(context: LoweringContext) -> tuple[str, ...]:
-    """The addresses that must be there before anything runs as the identity: its name is a constant, and makes no edge."""
+    """What must be there before anything can be told to run as the identity: its name is a constant, and makes no edge."""
+    return tuple(r.address for r in identity(context) if r.type == "azure.user_assigned_identity")
+
+
+def after_rights(context: LoweringContext) -> tuple[str, ...]:
+    """What must be there before anything does run as it."""
     return tuple(r.address for r in identity(context) if r.type in ("azure.user_assigned_identity", "azure.role_assignment"))
 
 

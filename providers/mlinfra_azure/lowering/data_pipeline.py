@@ -12,7 +12,7 @@ from mlinfra.provider.naming import digest_of
 from mlinfra.provider.runs.lowering import pipeline, pipeline_outputs
 from mlinfra_azure import jobs
 from mlinfra_azure.lowering import environments
-from mlinfra_azure.lowering.base import compute, ref, work, workspace_of
+from mlinfra_azure.lowering.base import after_rights, compute, ref, work, workspace_of
 from mlinfra_azure.lowering.common import image, named, own
 from mlinfra_azure.lowering.timezones import WINDOWS
 
@@ -34,6 +34,7 @@ def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
             "compute": ref(context, "compute", "id"),
             "components": Map({name: own(context, "id", role="component_version", key=name) for name in described["steps"]}),
         },
+        depends_on=after_rights(context),
     )
     resources.append(run)
     if spec.schedule is not None:

@@ -20,7 +20,7 @@ from mlinfra.provider.naming import digest_of, physical_name
 from mlinfra.provider.runs.lowering import share
 from mlinfra.provider.runs.words import text as worded
 from mlinfra_azure.lowering import environments
-from mlinfra_azure.lowering.base import after_identity, inside, runs_as, workspace, workspace_of
+from mlinfra_azure.lowering.base import after_identity, after_rights, inside, runs_as, workspace, workspace_of
 from mlinfra_azure.lowering.common import given, location, named, offers, own, worldwide
 from mlinfra_azure.lowering.model import image_of
 
@@ -91,7 +91,7 @@ def _variant(key: str, variant: Variant, spec: Endpoint, context: LoweringContex
         },
         role="variant",
         key=key,
-        depends_on=after_identity(context),
+        depends_on=after_rights(context),
     )
     if not _scales(spec):
         return [*environment, deployment]
@@ -103,7 +103,7 @@ def _variant(key: str, variant: Variant, spec: Endpoint, context: LoweringContex
 def _served(key: str, variant: Variant, context: LoweringContext) -> tuple[Value, Value, Value]:
     """A variant's image (None: MLflow's server), its model, and the digest of what it serves."""
     if variant.image is not None:
-        return variant.image, None, digest_of(variant.image) if isinstance(variant.image, str) else variant.image
+        return variant.image, None, variant.image if is_deferred(variant.image) else digest_of(variant.image)
     if isinstance(variant.model, Mapping) and "uri" in variant.model:
         image = image_of(variant.model["uri"])
         return image, None if image is not None else variant.model["uri"], variant.model["digest"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.model_registry import ModelRegistry
 from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
@@ -41,7 +42,7 @@ def lower(spec: ModelRegistry, context: LoweringContext) -> Lowered:
             "regionDetails": (detail,),
         },
     )
-    ui = "https://ml.azure.com/registries" + (f"/{name}" if isinstance(name, str) else "")
+    ui = "https://ml.azure.com/registries" + ("" if is_deferred(name) else f"/{name}")
     tracking = own(context, "mlFlowRegistryUri")
     outputs = Map(id=own(context, "id"), name=own(context, "name"), uri=tracking, tracking_uri=tracking, ui=ui)
     return Lowered(resources=(*group(context), registry), outputs=outputs)

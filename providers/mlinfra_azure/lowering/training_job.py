@@ -9,7 +9,7 @@ from mlinfra.model.values import EMPTY
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.runs.lowering import job, job_outputs
 from mlinfra_azure.lowering import environments
-from mlinfra_azure.lowering.base import compute, ref, work, workspace
+from mlinfra_azure.lowering.base import after_rights, compute, ref, work, workspace
 from mlinfra_azure.lowering.common import image
 
 
@@ -35,6 +35,7 @@ def lower(spec: TrainingJob, context: LoweringContext) -> Lowered:
             "environment": environments.id_of(context),
             "compute": cluster["address"] if cluster else ref(context, "compute", "id"),
         },
+        depends_on=after_rights(context),
     )
     base = workspace(context) if cluster else compute(context)
     return Lowered(resources=(*base, *environment, run), outputs=job_outputs(context))
