@@ -21,6 +21,7 @@ class AzureProvider:
             "azure.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
             "azure.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
             "azure.registered_version": f"{_HERE}.resources.registered_version:RegisteredVersion()",
+            "azure.traffic_split": f"{_HERE}.resources.traffic_split:TrafficSplit()",
             "azure.reachable": "mlinfra.provider.reachable:Reachable()",
         }
     )

@@ -30,7 +30,7 @@ _MIRROR = 50
 
 
 def lower(spec: Endpoint, context: LoweringContext) -> Lowered:
-    """``azure.ml_online_endpoint``, an ``azure.ml_online_deployment`` for each variant, one ``azure.ml_traffic``; rules of Azure Monitor
+    """``azure.ml_online_endpoint``, an ``azure.ml_online_deployment`` for each variant, one ``azure.traffic_split``; rules of Azure Monitor
     where the number of replicas has a range."""
     _refuse(spec, context)
     choice = chosen(spec.resources, context, offers=offers(), use="serving", region=location(context), least=_LEAST)
@@ -136,7 +136,7 @@ def _traffic(spec: Endpoint, context: LoweringContext) -> Resource:
     split = [Map(deployment=own(context, "name", role="variant", key=k), percent=p) for k, p in _percents(live).items()]
     mirror = [Map(deployment=own(context, "name", role="variant", key=k), percent=p) for k, p in shadows.items()]
     return context.resource(
-        "azure.ml_traffic", {"endpoint": own(context, "id"), "split": tuple(split), "mirror": tuple(mirror)}, role="traffic"
+        "azure.traffic_split", {"endpoint": own(context, "id"), "split": tuple(split), "mirror": tuple(mirror)}, role="traffic"
     )
 
 

@@ -36,7 +36,7 @@ def test_figures_that_are_public(type: str, usd: float, hardware: str) -> None:
 def test_low_priority_is_a_fifth_of_the_price_and_never_more() -> None:
     rates = [o.spot_usd / o.usd for o in OFFERS if o.spot_usd is not None and o.usd is not None]
     assert len(rates) > 500
-    assert 0.1 < min(rates) and max(rates) < 0.5
+    assert min(rates) > 0.1 and max(rates) < 0.5
 
 
 def test_the_cheapest_machine_for_what_is_asked() -> None:
