@@ -42,7 +42,7 @@ def _value(text: str) -> str:
 
 def own(tags: Mapping[str, Any]) -> dict[str, Any]:
     """The tags by which an object is known as ours."""
-    return {k: v for k, v in tags.items() if k.lower().startswith(PREFIX)}
+    return {k: v for k, v in tags.items() if k.lower().replace("_", "-").startswith(PREFIX)}
 
 
 def others(tags: Mapping[str, Any], general: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def others(tags: Mapping[str, Any], general: Mapping[str, str], wanted: Mapping[
     return {
         k: v
         for k, v in tags.items()
-        if not k.lower().startswith(PREFIX) and not (k in general and k not in wanted and general[k] == v)
+        if not k.lower().replace("_", "-").startswith(PREFIX) and not (k in general and k not in wanted and general[k] == v)
     }
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from fakes.google.documents import VERSIONS, Route, complaints, document, match, stored
+from fakes.serving import Handler, served
 
 TOKEN = "ya29.mlinfra-test"
 PROJECT, NUMBER = "acme-ml", "123456789012"
@@ -276,51 +275,12 @@ def google(folder: Path) -> Iterator[Google]:
     )
     state = Google(folder)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
+    class Answers(Handler):
         def any(self) -> None:
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-                raw = b""
-                while size := int(self.rfile.readline().strip() or b"0", 16):
-                    raw += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-            else:
-                length = int(self.headers.get("Content-Length") or 0)
-                raw = self.rfile.read(length)
-                if len(raw) < length:  # whoever asked was killed in the middle of it: to a server, no request at all
-                    self.close_connection = True
-                    return
-            code, data, headers = state.answer(self.command, self.path, self.headers, raw)
-            self.send_response(code)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            code, data, headers = state.answer(self.command, self.path, self.headers, self.whole_body())
+            self.reply(code, data, {"Content-Type": "application/json", **headers})
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = any
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that was killed
-                super().handle_error(request, client_address)
-
-    server = Server(("127.0.0.1", 0), Handler)
-    state.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with served(Answers) as state.address:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
