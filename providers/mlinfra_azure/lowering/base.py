@@ -12,7 +12,7 @@ from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Ref, Value
 from mlinfra.provider.contract import LoweringContext
 from mlinfra_azure.lowering.common import based, given, identified, location, text, worldwide
-from mlinfra_azure.names import group_id
+from mlinfra_azure.names import blob_address, group_id
 
 CONTAINER = "mlinfra"
 """The container for what runs leave; the datastore has its name."""
@@ -39,8 +39,12 @@ def group(context: LoweringContext) -> tuple[Resource, ...]:
     """The resource group, where the settings name none."""
     if context.settings.get("resource_group"):
         return ()
-    name = group_of(context).rpartition("/")[2]
-    return (context.shared("azure.resource_group", {"name": name, "location": location(context)}, role="group"),)
+    subscription, _, name = group_of(context).partition("/resourceGroups/")
+    return (
+        context.shared(
+            "azure.resource_group", {"name": name, "parent": subscription, "location": location(context)}, role="group"
+        ),
+    )
 
 
 def group_of(context: LoweringContext) -> str:
@@ -115,7 +119,12 @@ def store(context: LoweringContext) -> tuple[Resource, ...]:
 
 def content(context: LoweringContext) -> Value:
     """The container's URL."""
-    return ref(context, "content", "url")
+    return url_of(context, account=ref(context, "storage", "name"), container=ref(context, "content", "name"))
+
+
+def url_of(context: LoweringContext, *, account: Value, container: Value) -> Value:
+    """A container's URL, known as soon as the names are: the settings say where blobs lie."""
+    return text(blob_address(context.settings, "${account}") + "/${container}", account=account, container=container)
 
 
 def workspace(context: LoweringContext) -> tuple[Resource, ...]:

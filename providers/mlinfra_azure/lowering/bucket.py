@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlinfra.kinds.bucket import Bucket
 from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
-from mlinfra_azure.lowering.base import PRIVATE, group, inside
+from mlinfra_azure.lowering.base import PRIVATE, group, inside, url_of
 from mlinfra_azure.lowering.common import named, own, worldwide
 
 
@@ -30,7 +30,12 @@ def lower(spec: Bucket, context: LoweringContext) -> Lowered:
     container = context.resource(
         "azure.storage_container", {"name": spec.name or named(context), "parent": holder, "publicAccess": "None"}
     )
+    made = url_of(context, account=own(context, "name", role="account"), container=own(context, "name"))
     return Lowered(
         resources=(*group(context), account, versions, container),
-        outputs=Map(id=own(context, "id"), name=own(context, "name"), uri=own(context, "url")),
+        outputs=Map(
+            id=own(context, "id"),
+            name=own(context, "name"),
+            uri=made if context.component.existing is None else own(context, "url"),
+        ),
     )
