@@ -131,7 +131,8 @@ def _tries(spec: Endpoint) -> Value:
 
 
 def _traffic(spec: Endpoint, context: LoweringContext) -> Resource:
-    live = {key: share(spec, v) for key, v in spec.variants.items() if v.shadow is False}
+    serving = {key: v for key, v in spec.variants.items() if v.shadow is False}
+    live = {key: share(spec, v) if len(serving) > 1 else 100 for key, v in serving.items()}
     shadows = {key: share(spec, v) for key, v in spec.variants.items() if v.shadow is True}
     split = [Map(deployment=own(context, "name", role="variant", key=k), percent=p) for k, p in _percents(live).items()]
     mirror = [Map(deployment=own(context, "name", role="variant", key=k), percent=p) for k, p in shadows.items()]
