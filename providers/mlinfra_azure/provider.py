@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
+
+if TYPE_CHECKING:
+    from mlinfra.provider.terraform import TerraformType
 
 _HERE = "mlinfra_azure"
 
@@ -76,6 +79,13 @@ class AzureProvider:
     )  # fmt: skip
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
+
+    @property
+    def terraform(self) -> Mapping[str, TerraformType]:
+        """What Terraform calls these types (for the plan's JSON)."""
+        from mlinfra_azure.terraform import TYPES
+
+        return TYPES
 
     @property
     def config(self) -> type[Any]:
