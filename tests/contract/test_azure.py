@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.azure import Azure, azure
-from fakes.azure.blobs import blobs_of
+from fakes.azure import Azure
 from fakes.azure.server import SUBSCRIPTION
 from fakes.entra import TENANT
+from live.azure.world import world
 
 from mlinfra.model.values import Secret
 from mlinfra.provider.testing import Given, ProviderContract, Sample, World
@@ -154,7 +154,8 @@ def alert(w: World, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
-    with azure(tmp_path_factory.mktemp("azure")) as state, blobs_of(state):
+    with world(tmp_path_factory.mktemp("azure")) as held:
+        state = held.azure
         state.polls = 1
         for id in STANDING:
             state.have(id)

@@ -102,6 +102,7 @@ class Azure:
         self.runner: Callable[[Azure, str, dict[str, Any]], tuple[str, str]] = lambda _azure, _id, _job: ("Completed", "")
         self.machine_started: Callable[[str, dict[str, Any]], str] = lambda _id, _body: "203.0.113.7"
         self.container_changed: Callable[[str, bool], None] = lambda _name, _made: None
+        self.signed: Callable[[str], str] = lambda url: url
         self.blob_endpoint = "https://{account}.blob.core.windows.net"
 
     # for tests

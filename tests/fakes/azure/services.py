@@ -12,6 +12,7 @@ import uuid
 from typing import Any
 
 from fakes.azure.server import SUBSCRIPTION, Azure, Refused, Request, Target
+from fakes.entra import TENANT
 
 _ML = "Microsoft.MachineLearningServices"
 _STYLES = {
@@ -64,6 +65,12 @@ def style(type: str) -> str:
 def special(a: Azure, request: Request) -> tuple[int, Any, dict[str, str]] | None:
     """What is no object: registrations, tags of a scope, what lies in a group, vaults that were deleted."""
     path = request.path
+    if path.lower() == f"/subscriptions/{SUBSCRIPTION}".lower() and request.http == "GET":
+        return 200, {"id": path, "subscriptionId": SUBSCRIPTION, "tenantId": TENANT, "state": "Enabled"}, {}
+    if request.http == "POST" and (
+        found := re.fullmatch(r"(.+/registries/[^/]+/models/[^/]+)/versions/([^/]+)/startPendingUpload", path)
+    ):
+        return 200, _place_for(a, request, found[1], found[2]), {}
     if found := re.fullmatch(rf"/subscriptions/{SUBSCRIPTION}/providers/([\w.]+)(/register)?", path, re.IGNORECASE):
         state = "NotRegistered" if found[1] in a.unregistered else "Registered"
         if found[2] and state == "NotRegistered":
@@ -87,6 +94,27 @@ def special(a: Azure, request: Request) -> tuple[int, Any, dict[str, str]] | Non
             return 202, None, {}
         return 200, {"id": path, "name": found[1], "properties": {"vaultId": held["id"]}}, {}
     return None
+
+
+def _place_for(a: Azure, request: Request, model: str, version: str) -> dict[str, Any]:
+    """The place that a registry gives for the files of a version: a container of its own storage, and the right to write there.
+    https://learn.microsoft.com/rest/api/azureml/registry-model-versions/create-or-get-start-pending-upload"""
+    if model.lower() not in a.objects:
+        raise Refused(404, "ResourceNotFound", f"{model} was not found")
+    if (request.body or {}).get("pendingUploadType") not in ("None", "TemporaryBlobReference"):
+        a.invalid.append(f"POST {request.path}: pendingUploadType")
+        raise Refused(400, "BadRequest", "pendingUploadType is None or TemporaryBlobReference")
+    container = "reg-" + hashlib.sha256(f"{model.lower()}/{version}".encode()).hexdigest()[:24]
+    a.container_changed(container, True)
+    blob = f"{a.blob_endpoint.replace('{account}', 'registrystorage')}/{container}"
+    return {
+        "pendingUploadType": "TemporaryBlobReference",
+        "blobReferenceForConsumption": {
+            "blobUri": blob,
+            "storageAccountArmId": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/azureml-rg/providers/Microsoft.Storage/storageAccounts/r",
+            "credential": {"credentialType": "SAS", "sasUri": a.signed(blob)},
+        },
+    }
 
 
 def _tags(a: Azure, request: Request, scope: str) -> tuple[int, Any, dict[str, str]]:

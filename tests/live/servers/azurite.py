@@ -30,10 +30,10 @@ def _command() -> str:
 
 @contextmanager
 def azurite(tls: tuple[Path, Path] | None = None) -> Iterator[str]:
-    """The connection string of a running Azurite; what it holds ends with it. With ``tls`` (certificate and key) it speaks https and takes
-    bearer tokens too."""
+    """The connection string of a running Azurite; what it holds ends with it. With ``tls`` (certificate and key) it speaks https and takes the
+    tokens of whatever authority."""
     command = _command()
-    secure = ["--cert", str(tls[0]), "--key", str(tls[1]), "--oauth", "basic"] if tls else []
+    secure = [] if tls is None else ["--cert", str(tls[0]), "--key", str(tls[1]), "--oauth", "basic"]
     with tempfile.TemporaryDirectory(prefix="mlinfra-azurite-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as out:
@@ -45,7 +45,8 @@ def azurite(tls: tuple[Path, Path] | None = None) -> Iterator[str]:
             )
         try:
             url = _address(process, log)
-            yield f"DefaultEndpointsProtocol={url.partition(':')[0]};AccountName={_ACCOUNT};AccountKey={_KEY};BlobEndpoint={url}/{_ACCOUNT};"
+            scheme = url.partition(":")[0]
+            yield f"DefaultEndpointsProtocol={scheme};AccountName={_ACCOUNT};AccountKey={_KEY};BlobEndpoint={url}/{_ACCOUNT};"
         finally:
             process.terminate()
             try:
