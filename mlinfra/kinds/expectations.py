@@ -10,9 +10,8 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-
-from mlinfra.model.dataclass import dataclass
 
 TABLE_FUNCTIONS = ("rows", "columns")
 COLUMN_FUNCTIONS = ("null_rate", "min", "max", "mean", "unique")

@@ -2,7 +2,7 @@
 
 Required: a :class:`Provider` with its :class:`ResourceType` s. Rarer abilities are one-method protocols, found by
 ``isinstance``: :class:`Finds`, :class:`Adopts`, :class:`ReadsMany`, :class:`Migrates`, :class:`Succeeds`, :class:`Stakes`,
-:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`Prices`.
+:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`ChecksOnServer`, :class:`Prices`.
 """
 
 from __future__ import annotations
@@ -106,6 +106,16 @@ class Validates(Protocol):
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         """Problems (path, sentence) of the desired attributes that a schema cannot say. Deferred leaves may stand
         anywhere and are to be skipped. Pure, offline; called at plan time."""
+
+
+@runtime_checkable
+class ChecksOnServer(Protocol):
+    async def check(self, client: Client, recorded: ResourceState | None, desired: Desired) -> str:
+        """Ask the server whether it would take this create (``recorded`` is None) or update, and change nothing: a dry run,
+        ``validateOnly``, whether the name is free, whether the credentials may. For ``plan --server-check``.
+
+        What was looked at (``name, permission, validateOnly``); ``""`` where the server offers nothing of the kind. Raises the
+        failure with which it would refuse. UNKNOWN may stand in ``desired.attributes``: what only apply will tell."""
 
 
 Find = Callable[[str, str, Value], Map | None]
@@ -223,6 +233,25 @@ class LoweringContext:
             settles_after=settles_after,
             existing=c.existing if not role else None,
             span=c.span,
+        )
+
+    @property
+    def base(self) -> str:
+        """The address of what this provider instance's components share in an environment: ``azure_base``."""
+        return f"{self.provider.replace('.', '_').replace('-', '_')}_base"
+
+    def shared(self, type: str, attributes: Mapping[str, Value], *, role: str, depends_on: tuple[str, ...] = ()) -> Resource:
+        """A native resource that several components stand on (a workspace, its storage account): each gives the same one, and it is
+        made once. It goes when the last of them goes. ``attributes`` must depend on the project, the environment and the settings alone."""
+        return Resource(
+            address=addresses.native(self.base, role),
+            type=type,
+            provider=self.provider,
+            attributes=freeze({k: v for k, v in attributes.items() if v is not None}),
+            depends_on=depends_on,
+            component=self.base,
+            kind="base",
+            span=self.component.span,
         )
 
     def error(self, code: str, message: str, *, path: Path = (), hint: str = "") -> LoweringError:

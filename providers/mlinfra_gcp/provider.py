@@ -43,11 +43,12 @@ class GcpProvider:
             "gcp.scheduler_job": f"{_HERE}.resources.scheduler:SchedulerJob()",
             "gcp.monitoring_alert_policy": f"{_HERE}.resources.monitoring:AlertPolicy()",
             "gcp.secret": f"{_HERE}.resources.secret:SecretType()",
+            "gcp.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
             "gcp.dataset": f"{_HERE}.resources.dataset:Dataset()",
             "gcp.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
             "gcp.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
             "gcp.job_hardware": f"{_HERE}.resources.machines:JobHardware()",
-            "gcp.reachable": f"{_HERE}.resources.machines:Reachable()",
+            "gcp.reachable": "mlinfra.provider.reachable:Reachable()",
         }
     )
     lowerings: Mapping[str, Lowering] = Lazy(
