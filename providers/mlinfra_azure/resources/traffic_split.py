@@ -93,6 +93,6 @@ def _listed(seen: Observed, wanted: Mapping[str, Value]) -> Observed:
         shares = seen.attributes.get(theirs) or {}
         if theirs in seen.attributes or wanted.get(ours) is not None:
             order = [str(part["deployment"]) for part in wanted.get(ours) or ()]
-            names = sorted(shares, key=lambda n, order=order: (order.index(n) if n in order else len(order), n)) 
+            names = sorted(shares, key=lambda n, order=order: (order.index(n) if n in order else len(order), n))
             found[ours] = tuple(Map(deployment=name, percent=shares[name]) for name in names)
     return Observed(seen.id, Map(found))

@@ -122,6 +122,14 @@ class Azure:
         """The ids of all objects that there are."""
         return sorted(str(body["id"]) for body in self.objects.values())
 
+    def have(self, id: str, **body: Any) -> dict[str, Any]:
+        """Put an object there, as if it had always been."""
+        from fakes.azure import services
+
+        target = taken_apart(Request("PUT", id, {}, None))
+        self.objects[id.lower()] = services.born(self, target, {"location": "eastus", **body}, None)
+        return self.objects[id.lower()]
+
     def of(self, type: str) -> list[dict[str, Any]]:
         return [body for body in self.objects.values() if body["type"].lower() == type.lower()]
 
