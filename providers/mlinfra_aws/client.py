@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
+from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_aws.engine.batch import Batcher
 from mlinfra_aws.faults import failure_of, refused
 from mlinfra_aws.settings import AwsConfig
@@ -67,6 +68,7 @@ class Aws:
         self.environment = context.environment
         self.base = context.base
         self.excluded = context.excluded
+        self.zilliz = Zilliz(config.zilliz)
         self.batcher = Batcher()
         self.made: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="mlinfra-aws")
@@ -116,6 +118,7 @@ class Aws:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(function, *args, **kwargs))
 
     async def close(self) -> None:
+        await self.zilliz.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():
             client.close()

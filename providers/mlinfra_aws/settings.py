@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from mlinfra.provider.zilliz.settings import ZillizSettings
+
 _ACCOUNT = re.compile(r"\d{12}\Z")
 
 
@@ -52,6 +54,8 @@ class AwsConfig(BaseModel):
     ``images``               container images in the place of AWS's own: cpu, gpu, neuron, serving, serving-gpu, milvus
     ``network``              where machines stand, and who may connect to them
     ``milvus_uri``           an address of Milvus in the place of the machine's own: a tunnel or a load balancer in front of it
+    ``registry``             where images are pushed in the place of ECR's own address: a private endpoint of it
+    ``zilliz``               how Zilliz Cloud is reached (``engine: zilliz``): project, api_key, endpoint
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +71,8 @@ class AwsConfig(BaseModel):
     images: Mapping[Literal["cpu", "gpu", "neuron", "serving", "serving-gpu", "milvus"], str] = Field(default_factory=dict)
     network: Network = Network()
     milvus_uri: str | None = None
+    registry: str | None = None
+    zilliz: ZillizSettings = ZillizSettings()
 
     @field_validator("region")
     @classmethod

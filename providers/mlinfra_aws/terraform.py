@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mlinfra.model.values import DEFERRED, UNKNOWN, Map, Secret, SecretDigest, Value, thaw, within
 from mlinfra.provider.terraform import Beside, Shape, TerraformType, block, inner, snake
+from mlinfra.provider.zilliz.terraform import CLUSTER
 
 
 def _document(value: Value) -> Value:
@@ -229,4 +230,5 @@ TYPES: Mapping[str, TerraformType] = {
     ),
     "aws.secretsmanager_secret": _type("aws_secretsmanager_secret", {"Id": "arn", "SecretString": ""}),
     "aws.step_functions_state_machine": _type("aws_sfn_state_machine", {"StateMachineName": "name"}),
+    "aws.zilliz_cluster": CLUSTER,
 }  # fmt: skip

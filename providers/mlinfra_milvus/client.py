@@ -39,7 +39,9 @@ from mlinfra.provider.failures import (
     Timeout,
     Transient,
 )
+from mlinfra_milvus.zilliz import is_zilliz
 
+ZILLIZ_KEY = "ZILLIZ_API_KEY"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _CALL = 60.0
 """Seconds for one call that changes or reads the catalogue."""
@@ -53,7 +55,7 @@ _OURS: Mapping[str, str] = {"Trie": "TRIE", "marisa-trie": "TRIE"}
 
 class MilvusConfig(BaseModel):
     """``token`` is ``user:password`` or an API key, for servers that want one and collections that do not name it; the
-    environment variable ``MILVUS_TOKEN`` does the same."""
+    environment variable ``MILVUS_TOKEN`` does the same, and ``ZILLIZ_API_KEY`` for clusters of Zilliz Cloud."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,7 +87,7 @@ class MilvusClients:
         with self._lock:
             if isinstance(given, (Secret, str)):
                 self._tokens[uri] = str(given.reveal() if isinstance(given, Secret) else given)
-            token = self._tokens.get(uri, self._token)
+            token = self._tokens.get(uri) or self._token or (os.environ.get(ZILLIZ_KEY, "") if is_zilliz(uri) else "")
             server = self._servers.get((uri, database))
             if server is None or server.token != token:
                 server = self._servers[uri, database] = Server(uri, database, token)

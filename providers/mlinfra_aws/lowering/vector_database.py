@@ -1,4 +1,4 @@
-"""``vector_database`` on AWS: Milvus standalone on one EC2 machine, its data on an EBS volume of its own.
+"""``vector_database`` on AWS: Milvus standalone on one EC2 machine, its data on an EBS volume of its own; or Zilliz Cloud.
 
 The volume outlives the machine: a new machine (another size, another version of Milvus) takes it over with all collections.
 """
@@ -12,6 +12,7 @@ from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Needs
 from mlinfra.provider.hardware.lowering import chosen
+from mlinfra.provider.zilliz.lowering import lower_zilliz
 from mlinfra_aws.lowering import machines
 from mlinfra_aws.lowering.common import given, offers, own, region_of, text
 
@@ -49,7 +50,9 @@ docker run -d --name milvus --restart unless-stopped --security-opt seccomp:unco
 
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
-    """A firewall, a role with its profile, a volume, a machine, and the one attached to the other."""
+    """A firewall, a role with its profile, a volume, a machine, and the one attached to the other; or a Zilliz Cloud cluster."""
+    if spec.engine == "zilliz":
+        return lower_zilliz(spec, context, type="aws.zilliz_cluster", region=f"aws-{region_of(context)}")
     for name in ("engine", "version"):
         if is_deferred(getattr(spec, name)):
             raise context.error("aws.unknown_database", f"{name} must be known at plan time", path=(name,))

@@ -8,6 +8,7 @@ from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.vector_database import VectorDatabase
 from mlinfra.model.values import Map, Ref
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.zilliz.lowering import refuse_zilliz
 from mlinfra_docker.lowering.service import health_check, limits, service
 from mlinfra_docker.settings import IMAGES
 
@@ -33,6 +34,7 @@ paths, since versions differ; the answer's own code counts, since the HTTP statu
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     """One ``docker.milvus``; settings as in Milvus's own scripts/standalone_embed.sh."""
+    refuse_zilliz(spec, context)
     environment: dict[str, Any] = {
         "ETCD_USE_EMBED": "true",
         "ETCD_DATA_DIR": f"{_DATA}/etcd",

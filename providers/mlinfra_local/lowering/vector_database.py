@@ -6,11 +6,13 @@ from mlinfra.kinds.vector_database import VectorDatabase
 from mlinfra.model.values import Map, Ref
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.naming import physical_name
+from mlinfra.provider.zilliz.lowering import refuse_zilliz
 
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     """One ``local.milvus``. ``version`` and ``resources`` choose nothing here: Lite is what is installed, and takes what the host
     has. It knows no users, so a ``token`` is refused rather than ignored."""
+    refuse_zilliz(spec, context)
     if spec.token is not None:
         raise context.error(
             "milvus.lite_has_no_users",

@@ -13,6 +13,7 @@ from mlinfra.model.resource import Resource
 from mlinfra.model.values import EMPTY, Map, Ref, is_known
 from mlinfra.provider.contract import Lowered, LoweringContext, LoweringError
 from mlinfra.provider.naming import digest_of, physical_name
+from mlinfra_milvus import zilliz
 from mlinfra_milvus.lite import Lack, lacks
 
 _CONTENT = ("fields", "functions", "dynamic_fields", "shards", "num_partitions", "consistency", "indexes")
@@ -27,6 +28,9 @@ def lower(spec: Collection, context: LoweringContext) -> Lowered:
     server = spec.database
     if server.get("engine") == "milvus-lite":
         _refuse(context, lacks(tree))
+    elif server.get("engine") == "zilliz":
+        _refuse(context, zilliz.lacks(asked))
+        tree = Map({**tree, "indexes": zilliz.with_its_indexes(tree["fields"], tree["indexes"])})
     base = spec.name or physical_name("", "", context.named, separator="_", allowed="a-z0-9_", limit=200)
     generation = _generation(spec, tree, context)
     name = f"{base}_{generation}" if generation else base

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from mlinfra.kinds.collection import Collection
 from mlinfra.model.component import Component, Lifecycle
 from mlinfra.model.values import Map, Ref, Secret, freeze
-from mlinfra.provider.contract import Lowered, LoweringContext, LoweringError
+from mlinfra.provider.contract import Lowered, LoweringContext, LoweringError, ProviderContext
+from mlinfra_milvus.client import MilvusClients, MilvusConfig
 from mlinfra_milvus.lowering.collection import lower
 
 FIELDS: dict[str, Any] = {"id": {"type": "int64", "primary": True}, "embedding": {"type": "float_vector", "dim": 8}}
@@ -114,3 +116,25 @@ def test_everything_that_lite_lacks_is_told_at_once_with_an_alternative() -> Non
     told = {d.path: d.hint for d in refused.value.diagnostics}
     assert set(told) == {("fields", "bits", "type"), ("indexes", "embedding", "type"), ("properties", "ttl")}
     assert "IVF_SQ8" in told["indexes", "embedding", "type"]
+
+
+def test_zilliz_cloud_has_one_index_for_vectors_and_its_own_parameters() -> None:
+    (collection,) = lowered(engine="zilliz").resources
+    assert collection.attributes["indexes"] == Map(embedding=Map(type="AUTOINDEX", metric="COSINE"))
+    sparse = {**FIELDS, "words": {"type": "sparse_float_vector"}, "label": {"type": "varchar", "max_length": 8}}
+    (collection,) = lowered(engine="zilliz", fields=sparse, indexes={"label": {"type": "INVERTED"}}).resources
+    assert {n: i["type"] for n, i in collection.attributes["indexes"].items()} == {
+        "embedding": "AUTOINDEX", "words": "AUTOINDEX", "label": "INVERTED",
+    }  # fmt: skip
+    with pytest.raises(LoweringError, match="AUTOINDEX"):
+        lowered(engine="zilliz", indexes={"embedding": {"type": "HNSW"}})
+
+
+def test_the_zilliz_key_is_shown_to_zilliz_clouds_own_hosts_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZILLIZ_API_KEY", "planted-zilliz-key")
+    monkeypatch.delenv("MILVUS_TOKEN", raising=False)
+    clients = MilvusClients(MilvusConfig(), ProviderContext(project="p", environment="e", base=tmp_path, data=tmp_path))
+    theirs = "https://in01-1.aws-us-west-2.vectordb.zillizcloud.com:19530"
+    assert clients.server({"uri": theirs}).token == "planted-zilliz-key"
+    for uri in ("http://in01-1.vectordb.zillizcloud.com", "https://zillizcloud.com.evil.example", "http://10.0.0.1:19530"):
+        assert clients.server({"uri": uri}).token == ""
