@@ -22,5 +22,7 @@ def lower(spec: Image, context: LoweringContext) -> Lowered:
         },
         role="registry",
     )
-    repository = text("${server}/${name}", server=ref(context, "registry", "loginServer"), name=spec.name or named(context, limit=200))
+    repository = text(
+        "${server}/${name}", server=ref(context, "registry", "loginServer"), name=spec.name or named(context, limit=200)
+    )
     return lower_image(spec, context, type="azure.image", repository=repository, resources=(*group(context), registry))
