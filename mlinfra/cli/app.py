@@ -66,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
     terminal = Terminal.detect(no_color=arguments.no_color)
     code = _call(arguments, terminal)
     if terminal.lost:
-        terminal.note(f"error[cli.output_lost]: standard output could not be written to: {terminal.lost}")
+        terminal.note(f"Error: standard output could not be written to: {terminal.lost} [cli.output_lost]")
         return code or 1
     return code
 

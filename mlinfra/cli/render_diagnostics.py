@@ -1,4 +1,4 @@
-"""Problems as people read them: ``error[code]: message``, the place, the source line with a caret, what to do."""
+"""Problems as people read them: ``Error: message [code]``, as Terraform begins them, the place, the source line with a caret, what to do."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def diagnostics_text(
 def diagnostic_text(d: Diagnostic, sources: Sources, *, style: Style = PLAIN, width: int = 80) -> str:
     """One problem, several lines, no newline at the end."""
     paint = style.alarm if d.severity is Severity.ERROR else style.yellow
-    lines = [f"{paint(f'{d.severity.value}[{d.code}]')}: {style.bold(harmless(d.message))}"]
+    said, *more = harmless(d.message).split("\n")
+    head = f"{paint(d.severity.value.capitalize())}: {style.bold(said)} {style.dim(f'[{d.code}]')}"
+    lines = [head, *(style.bold(line) for line in more)]
     spans = [s for s in (d.span, *(s for s, _ in d.related)) if s is not None]
     gutter = max((len(str(s.line)) for s in spans), default=1)
     if d.span is not None:

@@ -1,5 +1,6 @@
 """A plan as people read it: what changes, attribute by attribute, why, and what it puts at risk.
 
+The lines that begin with ``#``, and the last one, are worded as Terraform's, because Atlantis, tfcmt and the like read them.
 Plain strings throughout, so that ten thousand changes take no time.
 """
 
@@ -21,7 +22,17 @@ from mlinfra.cli.render_values import (
     masked,
 )
 from mlinfra.cli.terminal import PLAIN, Style, harmless
-from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift, Risk, RiskLevel
+from mlinfra.model.change import (
+    BY_REQUEST,
+    HALF_MADE,
+    MISSING,
+    Action,
+    AttributeChange,
+    Change,
+    Drift,
+    Risk,
+    RiskLevel,
+)
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.policy import as_diagnostic
 from mlinfra.model.resource import Resource
@@ -110,22 +121,17 @@ def _legend(changes: Iterable[Change], view: _View) -> str:
     if not used:
         return view.style.bold("mlinfra will only record that resources have moved:")
     legend = [f"  {s.rjust(3).replace(s, view.sign(s))} {meaning}" for s, meaning in _LEGEND.items() if s in used]
-    return "\n".join([view.style.bold("mlinfra will perform these actions:"), *legend])
+    return "\n".join([view.style.bold("mlinfra will perform the following actions:"), *legend])
 
 
 def _groups(changes: list[Change], view: _View) -> Iterable[list[str]]:
-    """The changes by component, in the order in which components first appear; a heading where one has several resources."""
+    """The changes by component, in the order in which components first appear; the kind is told where one has several resources."""
     by_component: dict[str, list[Change]] = {}
     for change in changes:
         by_component.setdefault(change.component or change.address, []).append(change)
-    for component, members in by_component.items():
-        lines: list[str] = []
-        kind = next((c.kind for c in members if c.kind), "")
-        if len(members) > 1:
-            lines.append(view.style.bold(harmless(f"  # {kind} {component}".replace("#  ", "# "))))
-        for change in members:
-            lines += _change(change, view)
-        yield lines
+    for members in by_component.values():
+        kind = next((c.kind for c in members if c.kind), "") if len(members) > 1 else ""
+        yield [line for change in members for line in _change(change, kind, view)]
 
 
 def sign_of(change: Change) -> str:
@@ -138,48 +144,56 @@ def sign_of(change: Change) -> str:
     return signs.get(change.action, "")
 
 
-def verb_of(change: Change) -> str:
-    """What happens to it: ``will be created and run``."""
-    action = change.action
-    if action is Action.CREATE:
-        return "will be created and run" if change.runs else "will be created"
-    if action is Action.UPDATE:
-        return "will run" if change.runs else "will be changed"
-    if action is Action.REPLACE:
-        return "will be replaced, the new one first" if change.create_first else "will be replaced"
-    if action is Action.DELETE:
-        return f"(deposed {change.deposed}) will be destroyed" if change.deposed else "will be destroyed"
-    if action is Action.READ:
-        return "will be read"
-    if action is Action.IMPORT:
-        return f"will be imported from {_id_text(change.import_id)}"
-    return "will be forgotten; it stays as it is" if action is Action.FORGET else f"has moved from {change.moved_from}"
+def _verb(change: Change) -> str:
+    """What happens to it, in Terraform's words: ``will be updated in-place``."""
+    if change.action is Action.REPLACE:
+        if change.reason == BY_REQUEST:
+            return "will be replaced, as requested"
+        return "is tainted, so must be replaced" if change.reason == HALF_MADE else "must be replaced"
+    return {
+        Action.CREATE: "will be created",
+        Action.UPDATE: "will be updated in-place",
+        Action.DELETE: "will be destroyed",
+        Action.READ: "will be read during apply",
+        Action.IMPORT: "will be imported",
+        Action.FORGET: "will no longer be managed by mlinfra, but will not be destroyed",
+        Action.NOOP: f"has moved from {change.moved_from}",
+    }[change.action]
+
+
+def _how(change: Change) -> str:
+    """What its verb does not tell: that its code runs, that the new one comes first, whence it is imported; and why."""
+    reason = change.reason
+    if change.runs and not reason and change.action is Action.UPDATE:
+        reason = ", ".join(dict.fromkeys(path_text(a.path[:2]) for a in change.attributes)) + " changed"
+    if reason == BY_REQUEST or any(a.forces_replacement for a in change.attributes):
+        reason = ""
+    reason = reason.removeprefix("runs again").removeprefix(": ").strip()
+    how = ""
+    if change.runs and change.action in (Action.CREATE, Action.UPDATE):
+        how = " and runs" if change.action is Action.CREATE else " runs again"
+    elif change.action is Action.REPLACE and change.create_first:
+        how = ", the new one first"
+    elif change.action is Action.IMPORT:
+        how = f" from {_id_text(change.import_id)}"
+    return harmless(how + (f" {reason}" if reason.startswith("if ") else f": {reason}" if reason else ""))
 
 
 def _id_text(id: str) -> str:
     return repr(id) if " " in id or not id else id
 
 
-def _change(change: Change, view: _View) -> list[str]:
+def _change(change: Change, kind: str, view: _View) -> list[str]:
     style = view.style
     sign = sign_of(change)
-    reason = change.reason
-    if change.runs and not reason and change.action is Action.UPDATE:
-        reason = ", ".join(dict.fromkeys(path_text(a.path[:2]) for a in change.attributes)) + " changed"
+    lines = [f"  # {_headline(change, style)}"]
+    if change.moved_from and sign:
+        lines.append(f"  # {style.dim(harmless(f'(moved from {change.moved_from})'))}")
     pad = " " * (3 - max(1, len(sign)))
-    painted = view.sign(sign) if sign else " "
-    verb = harmless(verb_of(change))
-    if change.action in (Action.DELETE, Action.REPLACE):
-        verb = style.red(verb)
-    head = f"{pad}{painted} {style.bold(harmless(change.address))} ({harmless(change.type)}) {verb}"
-    reason = reason.removeprefix("runs again").removeprefix(": ").strip()
-    if reason and not any(a.forces_replacement for a in change.attributes):
-        head += harmless(f" {reason}" if reason.startswith("if ") else f": {reason}")
-    lines = [head]
+    of_kind = f" ({harmless(kind)})" if kind else ""
+    lines.append(f"{pad}{view.sign(sign) if sign else ' '} {harmless(change.type)}{of_kind}{_how(change)}")
     if change.may_be_noop:
         lines.append(f"      {style.dim('may turn out unchanged: its inputs are known only after apply')}")
-    if change.moved_from and sign:
-        lines.append(f"      {style.dim(harmless(f'moved from {change.moved_from}'))}")
     lines += _attributes(change, view)
     cost = change_text(change)
     if cost:
@@ -188,6 +202,16 @@ def _change(change: Change, view: _View) -> list[str]:
     if not said and (change.risk.level is not RiskLevel.SAFE or change.risk.sentence):
         lines.append(f"      {_risk(change.risk, style)}")
     return lines
+
+
+def _headline(change: Change, style: Style) -> str:
+    name = style.bold(harmless(change.address))
+    if change.action is Action.NOOP:
+        return f"{style.bold(harmless(change.moved_from))} has moved to {name}"
+    if change.deposed:
+        name += f" (deposed object {harmless(change.deposed)})"
+    verb = _verb(change)
+    return f"{name} {style.red(verb) if change.action in (Action.DELETE, Action.REPLACE) else verb}"
 
 
 def _risk(risk: Risk, style: Style) -> str:

@@ -18,6 +18,7 @@ class Attribute:
     required    the user (or the lowering) must give it
     computed    the provider gives it; also ``True`` beside an optional input that has a server-side default
     immutable   a change replaces the resource; ``source`` says who says so and is cited by the plan
+    fixed       the same for parts of it: where below it (map keys, list indexes left out) → who says so
     sensitive   never written: state keeps a keyed digest, plans print ``(sensitive)``
     write_only  sent but never read back: not compared with the world, only with what was recorded
     unordered   a list whose order means nothing
@@ -29,6 +30,7 @@ class Attribute:
     required: bool = False
     computed: bool = False
     immutable: bool = False
+    fixed: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     sensitive: bool = False
     write_only: bool = False
     unordered: bool = False

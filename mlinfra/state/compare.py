@@ -228,6 +228,31 @@ def _add(attribute: Attribute, path: Path, before: Any, after: Any, changes: lis
             before=before,
             after=after,
             sensitive=sensitive,
-            forces_replacement=(attribute.source or "this attribute is immutable") if attribute.immutable else "",
+            forces_replacement=_forced(attribute, path, before, after),
         )
     )
+
+
+def _forced(attribute: Attribute, path: Path, before: Any, after: Any) -> str:
+    """Why this difference cannot be made in place; nothing when it can."""
+    if attribute.immutable:
+        return attribute.source or "this attribute is immutable"
+    if not attribute.fixed:
+        return ""
+    steps = tuple([step for step in path[1:] if isinstance(step, str)])
+    for place, source in attribute.fixed.items():
+        if steps[: len(place)] == place:
+            return source
+        rest = place[len(steps) :]
+        if place[: len(steps)] == steps and any(_has(side, rest) for side in (before, after)):
+            return source
+    return ""
+
+
+def _has(value: Any, place: tuple[str, ...]) -> bool:
+    """Whether something is given at ``place`` below the value, in whichever item of a list."""
+    if isinstance(value, tuple):
+        return any(_has(item, place) for item in value)
+    if not place:
+        return value is not MISSING
+    return isinstance(value, dict) and place[0] in value and _has(value[place[0]], place[1:])

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Denied, Failure, Transient
 from mlinfra.provider.limiter import waiting
+from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_gcp.documents import Document, Method, document
 from mlinfra_gcp.errors import failure
 from mlinfra_gcp.marks import Owner
@@ -37,10 +38,13 @@ class GcpClient:
         self.project = config.project
         self.region = config.region
         self.zone = zone_of(config.region, config.zone)
+        self.zilliz = Zilliz(config.zilliz)
         self._credentials: Any = None
         self._http: Any = None
         self._storage: Any = None
         self._refreshing = asyncio.Lock()
+        self.asked: dict[str, asyncio.Future[frozenset[str] | None]] = {}
+        """By project: which permissions the credentials hold there (:mod:`mlinfra_gcp.permissions`)."""
 
     @property
     def base(self) -> Path:
@@ -51,6 +55,7 @@ class GcpClient:
         return Owner(self.context.project, self.context.environment, address, token)
 
     async def close(self) -> None:
+        await self.zilliz.close()
         if self._http is not None:
             await self._http.aclose()
         if self._storage is not None:

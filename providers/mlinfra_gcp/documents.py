@@ -12,8 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-Property = Mapping[str, Any]
-"""``type`` or ``ref``; ``items``, ``map``, ``props`` of what is nested; ``enum``, ``format``, ``output``, ``required``, ``immutable``."""
+from mlinfra.provider.bodies import Property
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class GcpProvider:
             "gcp.scheduler_job": f"{_HERE}.resources.scheduler:SchedulerJob()",
             "gcp.monitoring_alert_policy": f"{_HERE}.resources.monitoring:AlertPolicy()",
             "gcp.secret": f"{_HERE}.resources.secret:SecretType()",
+            "gcp.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
             "gcp.dataset": f"{_HERE}.resources.dataset:Dataset()",
             "gcp.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
             "gcp.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",

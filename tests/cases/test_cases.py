@@ -85,7 +85,7 @@ def every_plan_keeps_to_terraforms_format(tmp_path: Path) -> Iterator[None]:
 
 def test_ten_mistakes_give_ten_diagnostics_with_place_and_help() -> None:
     text = (HERE / "ten_mistakes" / "expected_diagnostics.txt").read_text()
-    errors = re.split(r"(?m)^(?=error\[)", text)[1:]
+    errors = re.split(r"(?m)^(?=Error: )", text)[1:]
     assert len(errors) == 10, text
     for error in errors:
         assert re.search(r"mlinfra\.yaml:\d+:\d+", error), error

@@ -39,5 +39,5 @@ def test_it_is_lowered_to_containers_and_volumes(run_mlinfra: Callable[..., Any]
         "docker.model_version",
         "docker.endpoint",
     ):
-        assert f"({type}) will be created" in said, said
-    assert "(docker.milvus) will be created" in said and "(milvus.collection) will be created" in said
+        assert f"  + {type}" in said, said
+    assert "  + docker.milvus" in said and "  + milvus.collection" in said

@@ -116,7 +116,7 @@ def test_a_note_that_cleaning_drops_runs_the_pipeline_and_nothing_after_it(stack
 def test_fewer_dimensions_fill_a_new_collection_behind_the_same_alias(stack: Path) -> None:
     plan = mlinfra(stack, "plan", "--var", "dimensions=32")
     assert "1,797 vectors" in plan
-    assert "digits.alias (milvus.alias) will be changed" in plan
+    assert "# digits.alias will be updated in-place" in plan
     with asking_all_the_time(stack) as answers:
         mlinfra(stack, "apply", "--yes", "--var", "dimensions=32")
     assert len(answers) > 100

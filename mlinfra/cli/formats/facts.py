@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mlinfra.cli.render_plan import change_lines, sign_of, verb_of
+from mlinfra.cli.render_plan import change_lines, sign_of
 from mlinfra.cli.terminal import harmless
 from mlinfra.model.address import component_of
 from mlinfra.model.change import Action, Change, RiskLevel
@@ -60,7 +60,23 @@ def _fact(change: Change) -> Fact:
     if change.moved_from and not why and change.action is not Action.NOOP:
         why = f"moved from {change.moved_from}"
     lines = tuple(line_of(text) for text in change_lines(change, width=WIDTH))
-    return Fact(change, sign_of(change), verb_of(change), harmless(why), lines)
+    return Fact(change, sign_of(change), _verb(change), harmless(why), lines)
+
+
+def _verb(change: Change) -> str:
+    """What happens to it, as short as a cell of a table: ``will be created and run``."""
+    action = change.action
+    if action is Action.CREATE:
+        return "will be created and run" if change.runs else "will be created"
+    if action is Action.UPDATE:
+        return "will run" if change.runs else "will be changed"
+    if action is Action.REPLACE:
+        return "will be replaced, the new one first" if change.create_first else "will be replaced"
+    if action is Action.IMPORT:
+        return f"will be imported from {change.import_id}"
+    if action is Action.NOOP:
+        return f"has moved from {change.moved_from}"
+    return {Action.DELETE: "will be destroyed", Action.READ: "will be read"}.get(action, "will be forgotten; it stays as it is")
 
 
 def line_of(text: str) -> Line:

@@ -11,7 +11,7 @@ from importlib import resources
 
 from mlinfra.provider.files import SelectedFile
 
-_CHECKS = ("kinds/expectations.py", "provider/runs/expectations.py")
+_CHECKS = ("kinds/expectations.py", "provider/runs/expectations.py", "provider/runs/container.py")
 _PACKAGES = ("mlinfra", "mlinfra/kinds", "mlinfra/provider", "mlinfra/provider/runs")
 
 
@@ -21,7 +21,7 @@ def program(package: str) -> bytes:
 
 
 def checks() -> dict[str, bytes]:
-    """The modules that check, by their place below the package ``mlinfra``."""
+    """The modules that run and check, by their place below the package ``mlinfra``."""
     return {name: resources.files("mlinfra").joinpath(name).read_bytes() for name in _CHECKS}
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, freeze, thaw
+from mlinfra.provider.bodies import value_problems
 from mlinfra.provider.failures import AlreadyExists, Invalid
-from mlinfra_gcp.bodies import value_problems
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.documents import document
 from mlinfra_gcp.engine.resource import TableType

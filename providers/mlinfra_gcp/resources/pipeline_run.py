@@ -14,11 +14,12 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Value, freeze, is_known, thaw
 from mlinfra.provider.failures import Invalid, NotFound
+from mlinfra.provider.runs import kept, packed
 from mlinfra.provider.runs.fingerprints import of_pipeline, predicted_of_pipeline
 from mlinfra.provider.runs.given import requirements
 from mlinfra.provider.runs.jobs import DONE, secrets_in
-from mlinfra.provider.runs.reach import kept
-from mlinfra_gcp import marks, outcomes, packing
+from mlinfra.provider.runs.reach import kept as unreached
+from mlinfra_gcp import containers, marks
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.resources.training_run import DEFERRED, DOC, PLAIN_TEXT, console, exists, remove_jobs, waited
 
@@ -48,7 +49,7 @@ def _foretold(attributes: Map) -> dict[str, Value]:
         return {}
     uris = {n: {k: _uri(v) for k, v in s.get("inputs", EMPTY).items()} for n, s in attributes["steps"].items()}
     try:
-        run = packing.describe(
+        run = containers.describe(
             str(attributes["bucket"]),
             str(attributes["name"]),
             attributes["steps"],
@@ -57,7 +58,7 @@ def _foretold(attributes: Map) -> dict[str, Value]:
         )
     except Invalid:
         return {}
-    archive = packing.archive_name(str(attributes["code"]["digest"]), run)
+    archive = packed.archive_name(containers.PACKAGE, str(attributes["code"]["digest"]), run)
     return {"spec": freeze(pipeline_spec(attributes, archive))}
 
 
@@ -93,7 +94,7 @@ class PipelineRun:
         predict=_predict,
         runs=True,
         run_inputs=("code", "steps", "requirements", "image", "run_on_apply", "fingerprint", "status"),
-        keeps=kept,
+        keeps=unreached,
         inside=("bucket",),
     )
 
@@ -103,10 +104,10 @@ class PipelineRun:
     async def read(self, client: GcpClient, recorded: ResourceState) -> Observed | None:
         known = recorded.attributes
         bucket, name = str(known["bucket"]), str(known["name"])
-        if await outcomes.owner(client, bucket, name) is None:
+        if await kept.owner(client, bucket, name) is None:
             return None
         mark = str(known.get("fingerprint") or "")
-        outcome = await outcomes.recall(client, bucket, name, mark, known["steps"]) if mark else None
+        outcome = await kept.recall(client, bucket, name, mark, known["steps"]) if mark else None
         if outcome is None:
             status = DEFERRED if known.get("status") == DEFERRED else "incomplete"
             return Observed(name, Map({**known, "status": status, "fingerprint": ""}))
@@ -114,7 +115,7 @@ class PipelineRun:
 
     async def create(self, client: GcpClient, desired: Desired, token: str) -> Observed:
         wanted = desired.attributes
-        await outcomes.claim(client, str(wanted["bucket"]), str(wanted["name"]), desired.address, token)
+        await kept.claim(client, str(wanted["bucket"]), str(wanted["name"]), desired.address, token)
         return await self._make(client, desired, token)
 
     async def update(self, client: GcpClient, recorded: ResourceState, desired: Desired) -> Observed:
@@ -139,12 +140,12 @@ class PipelineRun:
     async def _claimed(self, client: GcpClient, known: Map, token: str) -> Observed | None:
         """What a create left that started no job."""
         bucket, name = str(known["bucket"]), str(known["name"])
-        owner = await outcomes.owner(client, bucket, name)
+        owner = await kept.owner(client, bucket, name)
         if owner is None or owner["op"] != token:
             return None
         spec, _ = await self._compiled(client, known)
         mark = of_pipeline(known)
-        outcome = await outcomes.recall(client, bucket, name, mark, known["steps"])
+        outcome = await kept.recall(client, bucket, name, mark, known["steps"])
         if outcome is not None:
             return _observed(known, spec, mark, outcome, DONE, "")
         return _observed(known, spec, "", None, DEFERRED if known.get("run_on_apply") is False else "incomplete", "")
@@ -153,13 +154,13 @@ class PipelineRun:
         wanted = desired.attributes
         bucket, name, mark = str(wanted["bucket"]), str(wanted["name"]), of_pipeline(wanted)
         spec, run = await self._compiled(client, wanted)
-        await packing.upload(client, bucket, wanted["code"], run)
-        outcome = await outcomes.recall(client, bucket, name, mark, wanted["steps"])
+        await containers.upload(client, bucket, wanted["code"], run)
+        outcome = await kept.recall(client, bucket, name, mark, wanted["steps"])
         if outcome is not None:
             return _observed(wanted, spec, mark, outcome, DONE, "")
         if not wanted.get("run_on_apply", True):
             return _observed(wanted, spec, "", None, DEFERRED, "")
-        await outcomes.forget(client, bucket, name, mark)
+        await kept.forget(client, bucket, name, mark)
         labels = {**client.owner(desired.address, token).labels(), "mlinfra-run": marks.label_value(name)}
         body = {**job_of(wanted, spec, mark), "labels": {**client.config.labels, **thaw(wanted.get("labels", EMPTY)), **labels}}
         where = {"parent": str(wanted["parent"]), "pipelineJobId": _job(wanted, token)}
@@ -169,13 +170,13 @@ class PipelineRun:
     async def _compiled(self, client: GcpClient, wanted: Map) -> tuple[Value, str]:
         bucket = str(wanted["bucket"])
         uris = {
-            step: {n: await outcomes.bring(client, bucket, n, v) for n, v in s.get("inputs", EMPTY).items()}
+            step: {n: await kept.bring(client, bucket, n, v, scheme=containers.GS) for n, v in s.get("inputs", EMPTY).items()}
             for step, s in wanted["steps"].items()
         }
-        run = packing.describe(
+        run = containers.describe(
             bucket, str(wanted["name"]), wanted["steps"], uris, requirements(client.base, wanted.get("requirements"))
         )
-        return freeze(pipeline_spec(wanted, packing.archive_name(str(wanted["code"]["digest"]), run))), run
+        return freeze(pipeline_spec(wanted, packed.archive_name(containers.PACKAGE, str(wanted["code"]["digest"]), run))), run
 
     async def _finish(self, client: GcpClient, desired: Desired, job: Mapping[str, Any], spec: Value) -> Observed:
         wanted = desired.attributes
@@ -183,9 +184,9 @@ class PipelineRun:
         try:
             await waited(client, f"{_JOBS}.get", job)
         except Invalid as failure:
-            said = await outcomes.complaint(client, bucket, name, mark, wanted["steps"])
+            said = await kept.complaint(client, bucket, name, mark, wanted["steps"])
             raise Invalid(said or failure.message, path=("steps",), hint=failure.hint or console(job)) from failure
-        outcome = await outcomes.recall(client, bucket, name, mark, wanted["steps"])
+        outcome = await kept.recall(client, bucket, name, mark, wanted["steps"])
         if outcome is None:
             raise Invalid(f"the pipeline {job['name']} succeeded, but left no results in {bucket}")
         return _observed(wanted, spec, mark, outcome, DONE, console(job).removeprefix("its log: "))
@@ -221,11 +222,11 @@ def pipeline_spec(wanted: Mapping[str, Value], archive: str) -> dict[str, Any]:
         components[f"comp-{name}"] = {"executorLabel": f"exec-{name}", "inputDefinitions": run}
         container: dict[str, Any] = {
             "image": wanted["image"],
-            "command": packing.command(str(wanted["bucket"]), archive, name),
+            "command": containers.command(str(wanted["bucket"]), archive, name),
             "args": ["{{$.inputs.parameters['run']}}"],
         }
         if step.get("env"):
-            container["env"] = packing.environment(step["env"])
+            container["env"] = containers.environment(step["env"])
         executors[f"exec-{name}"] = {"container": container}
     return {
         "pipelineInfo": {"name": str(wanted["name"])},
@@ -243,7 +244,7 @@ def _job(wanted: Map, token: str) -> str:
     return f"{clean if clean[:1].isalpha() else 'p' + clean}-{token[:16]}"
 
 
-def _observed(wanted: Map, spec: Value, mark: str, outcome: outcomes.Outcome | None, status: str, url: str) -> Observed:
+def _observed(wanted: Map, spec: Value, mark: str, outcome: kept.Outcome | None, status: str, url: str) -> Observed:
     declared = [o for step in wanted["steps"].values() for o in step.get("outputs", ())]
     found = outcome.outputs if outcome else {}
     computed: dict[str, Value] = {

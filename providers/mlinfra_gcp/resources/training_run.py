@@ -12,11 +12,11 @@ from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, thaw
 from mlinfra.provider.failures import Invalid, NotFound, Quota
 from mlinfra.provider.progress import say
-from mlinfra.provider.runs import given, jobs
+from mlinfra.provider.runs import given, jobs, kept
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.jobs import DONE
-from mlinfra_gcp import marks, outcomes, packing
+from mlinfra_gcp import containers, marks
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.operations import finished
 from mlinfra_gcp.resources.vertex_jobs import job_failure
@@ -59,10 +59,10 @@ class TrainingRun:
 
     async def read(self, client: GcpClient, recorded: ResourceState) -> Observed | None:
         known = recorded.attributes
-        if await outcomes.owner(client, str(known["bucket"]), str(known["name"])) is None:
+        if await kept.owner(client, str(known["bucket"]), str(known["name"])) is None:
             return None
         mark = str(known.get("fingerprint") or "")
-        outcome = await outcomes.recall(client, str(known["bucket"]), str(known["name"]), mark, ("run",)) if mark else None
+        outcome = await kept.recall(client, str(known["bucket"]), str(known["name"]), mark, ("run",)) if mark else None
         if outcome is None:
             status = DEFERRED if known.get("status") == DEFERRED else "lost"
             return Observed(str(known["name"]), Map({**known, "status": status}))
@@ -70,7 +70,7 @@ class TrainingRun:
 
     async def create(self, client: GcpClient, desired: Desired, token: str) -> Observed:
         wanted = desired.attributes
-        await outcomes.claim(client, str(wanted["bucket"]), str(wanted["name"]), desired.address, token)
+        await kept.claim(client, str(wanted["bucket"]), str(wanted["name"]), desired.address, token)
         return await self._make(client, desired, token)
 
     async def update(self, client: GcpClient, recorded: ResourceState, desired: Desired) -> Observed:
@@ -89,10 +89,10 @@ class TrainingRun:
             return await self._finish(client, desired, job)
         known = desired.attributes
         bucket, name = str(known["bucket"]), str(known["name"])
-        owner = await outcomes.owner(client, bucket, name)
+        owner = await kept.owner(client, bucket, name)
         if owner is None or owner["op"] != token:
             return None
-        outcome = await outcomes.recall(client, bucket, name, _mark(known), ("run",))
+        outcome = await kept.recall(client, bucket, name, _mark(known), ("run",))
         return (
             _observed(known, _mark(known), outcome, DONE)
             if outcome
@@ -102,7 +102,7 @@ class TrainingRun:
     async def _make(self, client: GcpClient, desired: Desired, token: str) -> Observed:
         wanted = desired.attributes
         bucket, name, mark = str(wanted["bucket"]), str(wanted["name"]), _mark(wanted)
-        outcome = await outcomes.recall(client, bucket, name, mark, ("run",))
+        outcome = await kept.recall(client, bucket, name, mark, ("run",))
         if outcome is not None:
             expected = {k: v for k, v in wanted.get("expect", EMPTY).items() if k in outcome.metrics}
             problems = broken(expected, outcome.metrics, ())
@@ -111,12 +111,12 @@ class TrainingRun:
             return _observed(wanted, mark, outcome, DONE)
         if not wanted.get("run_on_apply", True):
             return _observed(wanted, "", None, DEFERRED)
-        uris = {n: await outcomes.bring(client, bucket, n, v) for n, v in wanted.get("inputs", EMPTY).items()}
-        run = packing.describe(
+        uris = {n: await kept.bring(client, bucket, n, v, scheme=containers.GS) for n, v in wanted.get("inputs", EMPTY).items()}
+        run = containers.describe(
             bucket, name, jobs.as_steps(wanted), {"run": uris}, given.requirements(client.base, wanted.get("requirements"))
         )
-        archive = await packing.upload(client, bucket, wanted["code"], run)
-        await outcomes.forget(client, bucket, name, mark)
+        archive = await containers.upload(client, bucket, wanted["code"], run)
+        await kept.forget(client, bucket, name, mark)
         labels = client.owner(desired.address, token).labels()
         body = {
             "displayName": name,
@@ -140,9 +140,9 @@ class TrainingRun:
             failure.hint = "; ".join(filter(None, (elsewhere(client, wanted), failure.hint)))
             raise
         except Invalid as failure:
-            said = await outcomes.complaint(client, bucket, name, mark, ("run",))
+            said = await kept.complaint(client, bucket, name, mark, ("run",))
             raise Invalid(said or failure.message, path=("run",), hint=failure.hint or console(job)) from failure
-        outcome = await outcomes.recall(client, bucket, name, mark, ("run",))
+        outcome = await kept.recall(client, bucket, name, mark, ("run",))
         if outcome is None:
             raise Invalid(
                 f"the job {job['name']} succeeded, but left no results in {bucket}", hint="was its bucket emptied meanwhile?"
@@ -152,9 +152,13 @@ class TrainingRun:
 
 def job_spec(wanted: Map, bucket: str, archive: str, mark: str) -> dict[str, Any]:
     """The CustomJobSpec: one pool of one machine, and a second one with the other ranks."""
-    container: dict[str, Any] = {"imageUri": wanted["image"], "command": packing.command(bucket, archive, "run"), "args": [mark]}
+    container: dict[str, Any] = {
+        "imageUri": wanted["image"],
+        "command": containers.command(bucket, archive, "run"),
+        "args": [mark],
+    }
     if wanted.get("env"):
-        container["env"] = packing.environment(wanted["env"])
+        container["env"] = containers.environment(wanted["env"])
     pool: dict[str, Any] = {"machineSpec": thaw(wanted["machine"]), "containerSpec": container}
     if wanted.get("disk"):
         pool["diskSpec"] = {"bootDiskType": "pd-ssd", "bootDiskSizeGb": max(100, wanted["disk"])}
@@ -223,7 +227,7 @@ def _mark(wanted: Map) -> str:
     return of_job(wanted, more={"image": wanted.get("image")})
 
 
-def _observed(wanted: Map, mark: str, outcome: outcomes.Outcome | None, status: str) -> Observed:
-    gave = outcome or outcomes.Outcome()
+def _observed(wanted: Map, mark: str, outcome: kept.Outcome | None, status: str) -> Observed:
+    gave = outcome or kept.Outcome()
     computed = jobs.computed(wanted, mark, gave.outputs, gave.digests, Map(gave.metrics), status)
     return Observed(str(wanted["name"]), Map({**wanted, **computed}))

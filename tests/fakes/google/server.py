@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from fakes.google.documents import VERSIONS, Route, complaints, document, match, stored
+from fakes.serving import Handler, served
 
 TOKEN = "ya29.mlinfra-test"
 PROJECT, NUMBER = "acme-ml", "123456789012"
@@ -29,17 +28,21 @@ class Refused(Exception):
     """An answer that is an error, in Google's shape."""
 
     def __init__(
-        self, code: int, status: str, message: str, *, reason: str = "", metadata: Mapping[str, str] | None = None, link: str = ""
-    ) -> None:
+        self, code: int, status: str, message: str, *, reason: str = "", metadata: Mapping[str, str] | None = None, link: str = "",
+        field: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.code, self.status, self.message, self.reason = code, status, message, reason
-        self.metadata, self.link = dict(metadata or {}), link
+        self.metadata, self.link, self.field = dict(metadata or {}), link, field
 
     def body(self) -> dict[str, Any]:
         details: list[dict[str, Any]] = []
         if self.reason:
             info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": self.reason, "domain": "googleapis.com"}
             details.append({**info, "metadata": self.metadata})
+        if self.field:
+            violation = {"field": self.field, "description": self.message}
+            details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]})
         if self.link:
             details.append({"@type": "type.googleapis.com/google.rpc.Help", "links": [{"description": "more", "url": self.link}]})
         error = {"code": self.code, "status": self.status, "message": self.message, "details": details}
@@ -77,6 +80,7 @@ class Google:
     ``objects``    service → full name → body; ``invalid``: requests that no document allows
     ``polls``      how often an operation is looked at before it is done
     ``failures``   method → errors that its next operations end with; ``refusals``: method → errors that its next calls meet
+    ``lacking``    permissions that the credentials do not hold
     ``runner``     called when a job starts to run: gives its end state and error (tests of whole stacks run the code)
     """
 
@@ -89,6 +93,7 @@ class Google:
         self.polls = 2
         self.failures: dict[str, list[Any]] = {}
         self.refusals: dict[str, list[Refused]] = {}
+        self.lacking: set[str] = set()
         self.operations: dict[str, Operation] = {}
         self.sent: dict[str, str] = {}
         self.policy: dict[str, Any] = {
@@ -276,51 +281,12 @@ def google(folder: Path) -> Iterator[Google]:
     )
     state = Google(folder)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
+    class Answers(Handler):
         def any(self) -> None:
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-                raw = b""
-                while size := int(self.rfile.readline().strip() or b"0", 16):
-                    raw += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-            else:
-                length = int(self.headers.get("Content-Length") or 0)
-                raw = self.rfile.read(length)
-                if len(raw) < length:  # whoever asked was killed in the middle of it: to a server, no request at all
-                    self.close_connection = True
-                    return
-            code, data, headers = state.answer(self.command, self.path, self.headers, raw)
-            self.send_response(code)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            code, data, headers = state.answer(self.command, self.path, self.headers, self.whole_body())
+            self.reply(code, data, {"Content-Type": "application/json", **headers})
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = any
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            if not isinstance(sys.exc_info()[1], ConnectionError):  # a client that was killed
-                super().handle_error(request, client_address)
-
-    server = Server(("127.0.0.1", 0), Handler)
-    state.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with served(Answers) as state.address:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

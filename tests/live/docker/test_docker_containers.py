@@ -120,7 +120,7 @@ def test_limits_and_restarts_change_in_place_and_the_rest_replaces(stack: Stack)
     stack.run("apply", "--yes")
     first = stack.container("web")["Id"]
     stack.write(WEB.replace("Memory: 60000000", "NanoCpus: 500000000\n    RestartPolicy: {Name: always}"))
-    assert "will be changed" in stack.run("plan").out
+    assert "will be updated in-place" in stack.run("plan").out
     stack.run("apply", "--yes")
     host = stack.container("web")["HostConfig"]
     assert (stack.container("web")["Id"], host["NanoCpus"], host["RestartPolicy"]["Name"]) == (first, 500_000_000, "always")

@@ -47,12 +47,12 @@ def spec_with(folder: Path, state: Google, block: dict[str, Any], **settings: An
     [
         (Refused(403, "PERMISSION_DENIED", "Permission 'aiplatform.endpoints.create' denied.", reason="IAM_PERMISSION_DENIED",
                  metadata={"permission": "aiplatform.endpoints.create"}, link="https://cloud.google.com/iam/docs/x"),
-         ("error[provider.denied]", "aiplatform.endpoints.create", "https://cloud.google.com/iam/docs/x")),
+         ("[provider.denied]", "aiplatform.endpoints.create", "https://cloud.google.com/iam/docs/x")),
         (Refused(403, "PERMISSION_DENIED", "Vertex AI API has not been used.", reason="SERVICE_DISABLED",
                  metadata={"service": "aiplatform.googleapis.com"}, link="https://console.developers.google.com/apis/api/aiplatform"),
          ("gcloud services enable aiplatform.googleapis.com --project acme-ml", "https://console.developers.google.com/apis/api/aiplatform")),
         (Refused(429, "RESOURCE_EXHAUSTED", "Quota exceeded: endpoints per project.", link="https://cloud.google.com/quotas"),
-         ("error[provider.quota]", "Quota exceeded", "https://cloud.google.com/quotas")),
+         ("[provider.quota]", "Quota exceeded", "https://cloud.google.com/quotas")),
     ],
 )  # fmt: skip
 def test_a_refusal_is_told_at_its_line_with_googles_reason_and_link(

@@ -1,11 +1,10 @@
 """Tools that teams already have read our plan: checkov and terraform-compliance as they are, conftest's and OPA's input by its
-documented shape, Atlantis and tfcmt by the expressions with which they read the text."""
+documented shape. What Atlantis and tfcmt read of the text is tested in tests/unit/cli/test_review_bots.py."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -133,26 +132,3 @@ def test_conftest_and_opa_find_what_their_documentation_reads(plan: Path) -> Non
         "aws_iam_role.role.arn",
         "aws_iam_role.role",
     ]
-
-
-ATLANTIS_CHANGES = re.compile(r"Plan: (?:(\d+) to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy.")
-ATLANTIS_NOTHING = re.compile(r"No changes. (Infrastructure is up-to-date|Your infrastructure matches the configuration).")
-TFCMT_PASS = re.compile(r"(?m)^(Plan: \d|No changes.)")
-TFCMT_DESTROY = re.compile(r"(?m)([1-9][0-9]* to destroy.)")
-TFCMT_NOTHING = re.compile(r"(?m)^(No changes.)")
-TFCMT_OUTPUTS = re.compile(r"(?m)^Changes to Outputs:")
-TFCMT_APPLIED = re.compile(r"(?m)^(Apply complete!)")
-
-
-def test_atlantis_and_tfcmt_read_our_text(run_mlinfra: Callable[..., Any], spec_folder: Callable[..., Path]) -> None:
-    """Atlantis: server/events/models (plan summaries). tfcmt: pkg/terraform/parser.go."""
-    folder = spec_folder("version: 1\nproject: p\nresources: {a: {kind: data, input: 1}}\noutputs: {x: '${a.output}'}\n")
-    planned = run_mlinfra(["plan"], folder).out
-    found = ATLANTIS_CHANGES.search(planned)
-    assert found and found.groups() == (None, "1", "0", "0")
-    assert TFCMT_PASS.search(planned) and TFCMT_OUTPUTS.search(planned) and not TFCMT_DESTROY.search(planned)
-    assert TFCMT_APPLIED.search(run_mlinfra(["apply", "--yes"], folder).out)
-    nothing = run_mlinfra(["plan"], folder).out
-    assert ATLANTIS_NOTHING.search(nothing) and TFCMT_NOTHING.search(nothing) and not ATLANTIS_CHANGES.search(nothing)
-    destroyed = run_mlinfra(["plan", "--destroy"], folder).out
-    assert TFCMT_DESTROY.search(destroyed) and ATLANTIS_CHANGES.search(destroyed).group(4) == "1"  # type: ignore[union-attr]

@@ -11,13 +11,11 @@ import ipaddress
 import json
 import re
 import ssl
-import threading
 import urllib.parse
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
+from fakes.serving import Handler, served
 
 TENANT, CLIENT, CLIENT_SECRET = "11111111-2222-3333-4444-555555555555", "app", "client-secret-of-the-app"
 VERSION = "0123456789abcdef0123456789abcdef"
@@ -67,49 +66,24 @@ def azure_vault(folder: Path) -> Iterator[Vault]:
     certificate, key = _certificate(folder)
     vault = Vault(certificate)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.answer("GET", b"")
-
-        def do_POST(self) -> None:
-            self.answer("POST", self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-
-        def answer(self, method: str, body: bytes) -> None:
-            url = urllib.parse.urlsplit(self.path)
-            vault.calls.append(f"{method} {url.path}")
+    class Answers(Handler):
+        def answer(self) -> None:
+            body, url = self.whole_body(), urllib.parse.urlsplit(self.path)
+            vault.calls.append(f"{self.command} {url.path}")
             try:
-                status, tree = 200, _answer(vault, method, url, self.headers.get("Authorization", ""), body)
+                status, tree = 200, _answer(vault, self.command, url, self.headers.get("Authorization", ""), body)
             except Refused as refused:
                 status, tree = refused.status, {"error": {"code": refused.code, "message": str(refused)}}
-            data = json.dumps(tree).encode()
-            self.send_response(status)
-            if status == 401:
-                self.send_header(
-                    "WWW-Authenticate", f'Bearer authorization="{vault.address}/{TENANT}", resource="https://vault.azure.net"'
-                )
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            challenge = f'Bearer authorization="{vault.address}/{TENANT}", resource="https://vault.azure.net"'
+            headers = {"WWW-Authenticate": challenge} if status == 401 else {}
+            self.reply(status, json.dumps(tree).encode(), {"Content-Type": "application/json", **headers})
+
+        do_GET = do_POST = answer
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    vault.address = f"https://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(Answers, tls=context) as vault.address:
         yield vault
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _answer(vault: Vault, method: str, url: urllib.parse.SplitResult, authorization: str, body: bytes) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+from fakes.serving import Handler, served
 
 
 @dataclass
@@ -30,16 +30,9 @@ def cutting_proxy(upstream: str) -> Iterator[CuttingProxy]:
     proxy = CuttingProxy()
     target = urlsplit(upstream).netloc
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
+    class Cuts(Handler):
         def _any(self) -> None:
-            body = self._body()
+            body = self.whole_body()
             proxy.requests[self.command] += 1
             proxy.sent += len(body)
             connection = http.client.HTTPConnection(target, timeout=30)
@@ -52,36 +45,10 @@ def cutting_proxy(upstream: str) -> Iterator[CuttingProxy]:
                 proxy.cut, proxy.lost = "", proxy.lost + 1
                 self.close_connection = True
                 return
-            self.send_response(answer.status, answer.reason)
-            for name, value in answer.getheaders():
-                if name.lower() not in ("transfer-encoding", "connection", "content-length", "date", "server"):
-                    self.send_header(name, value)
-            if answer.status not in (204, 304):
-                self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        def _body(self) -> bytes:
-            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            found = b""
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                found += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return found
+            own = ("transfer-encoding", "connection", "date", "server")
+            self.reply(answer.status, content, {k: v for k, v in answer.getheaders() if k.lower() not in own})
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_LOCK = do_UNLOCK = _any
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    proxy.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with served(Cuts) as proxy.address:
         yield proxy
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

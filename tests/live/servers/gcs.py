@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from fakes.serving import Handler, served
 
 PAGE = 1000
 TOKEN = "ya29.mlinfra-test"
@@ -55,20 +55,11 @@ def gcs_server() -> Iterator[Gcs]:
     pytest.importorskip("google.cloud.storage", reason="google-cloud-storage is not installed: pip install 'mlinfra-iac[gcp]'")
     state = Gcs()
 
-    class Handler(_Handler):
+    class Answers(_Answers):
         gcs = state
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with served(Answers) as state.address:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Refused(Exception):
@@ -77,28 +68,22 @@ class _Refused(Exception):
         self.status = status
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Answers(Handler):
     gcs: Gcs
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
     def _any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.whole_body()
         path = urlsplit(self.path).path
         if path == "/token":
             answer = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
-            return self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+            return self.reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
         with self.gcs.guard:
             self.gcs.requests["batch" if path.startswith("/batch") else self.command] += 1
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                return self._send(401, b"{}", {})
+                return self.reply(401, b"{}")
             if path.startswith("/batch/storage/v1"):
                 return self._batch(body)
-            return self._send(*self._act(self.command, self.path, self.headers, body))
+            return self.reply(*self._act(self.command, self.path, self.headers, body))
 
     do_GET = do_POST = do_DELETE = _any
 
@@ -183,17 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
                 f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n{content.decode()}\r\n"
             )
         out = ("".join(answers) + "--batch_answer--\r\n").encode()
-        self._send(200, out, {"Content-Type": 'multipart/mixed; boundary="batch_answer"'})
-
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if status != 204:
-            self.wfile.write(body)
+        self.reply(200, out, {"Content-Type": 'multipart/mixed; boundary="batch_answer"'})
 
 
 def _crc32c(data: bytes) -> str:

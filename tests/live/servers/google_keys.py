@@ -11,13 +11,11 @@ import base64
 import json
 import os
 import re
-import threading
 import urllib.parse
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from fakes.serving import Handler, served
 
 KEY = r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/:]+"
 SECRET = r"(projects/[^/]+/secrets/[^/]+)/versions/(latest|\d+)"
@@ -69,31 +68,18 @@ def google_keys() -> Iterator[Google]:
     """A server on a free port, for as long as the block lasts."""
     google = Google()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.answer("GET", b"")
-
-        def do_POST(self) -> None:
-            self.answer("POST", self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-
-        def answer(self, method: str, body: bytes) -> None:
+    class Answers(Handler):
+        def answer(self) -> None:
+            body = self.whole_body()
             google.calls.append(self.path)
             try:
-                code, tree = 200, _token(google, body) if self.path == "/token" else self.api(method, body)
+                code, tree = 200, _token(google, body) if self.path == "/token" else self.api(self.command, body)
             except Refused as refused:
                 code = refused.code
                 tree = {"error": {"code": code, "status": refused.status, "message": str(refused)}}
-            data = json.dumps(tree).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            self.reply(code, json.dumps(tree).encode(), {"Content-Type": "application/json"})
+
+        do_GET = do_POST = answer
 
         def api(self, method: str, body: bytes) -> dict[str, Any]:
             if self.headers.get("Authorization", "").removeprefix("Bearer ") not in google.tokens:
@@ -111,16 +97,8 @@ def google_keys() -> Iterator[Google]:
                 return {"name": f"{found[1]}/versions/{number}", "payload": {"data": data}}
             raise Refused(404, "NOT_FOUND", f"no such method: {self.path}")
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    google.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(Answers) as google.address:
         yield google
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _token(google: Google, body: bytes) -> dict[str, Any]:

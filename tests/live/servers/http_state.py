@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from fakes.serving import Handler, served
 
 LOCK_FIELDS = ("ID", "Operation", "Info", "Who", "Version", "Created", "Path")
 
@@ -47,34 +48,19 @@ def http_state(*, gitlab: bool = False) -> Iterator[StateServer]:
     """A running server on a free port."""
     state = StateServer(gitlab=gitlab)
 
-    class Handler(_Handler):
+    class Answers(_Answers):
         server_state = state
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with served(Answers) as state.address:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Answers(Handler):
     server_state: StateServer
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
     def _any(self) -> None:
         state = self.server_state
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.whole_body()
         parts = urlsplit(self.path)
         path, given = parts.path.strip("/"), parse_qs(parts.query).get("ID", [""])[0]
         with state.guard:
@@ -135,11 +121,5 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(405)
 
     def _answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        if status != 204:
-            self.send_header("Content-Length", str(len(body)))
-            if body:
-                self.send_header("Content-MD5", base64.b64encode(hashlib.md5(body).digest()).decode())
-        self.end_headers()
-        if status != 204:
-            self.wfile.write(body)
+        md5 = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()} if body else {}
+        self.reply(status, body, md5)

@@ -61,7 +61,7 @@ def test_without_a_command_the_commands_are_listed(capsys: Capture) -> None:
 def test_a_mistake_in_the_call_is_one_line_and_exit_1(words: list[str], message: str, capsys: Capture) -> None:
     assert run(words) == 1
     error = capsys.readouterr().err
-    assert error.startswith("error[cli.usage]: ") and message in error
+    assert error.startswith("Error: ") and "[cli.usage]" in error.splitlines()[0] and message in error
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_errors_of_the_engine_are_shown_with_their_exit_code(
     assert run(["plan", "-C", str(tmp_path)]) == code
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "error[x.y]: no" in captured.err and "1 | version: one" in captured.err
+    assert "Error: no [x.y]" in captured.err and "1 | version: one" in captured.err
 
 
 def test_errors_are_data_when_json_was_asked_for(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -94,7 +94,7 @@ def test_a_bug_is_one_clear_line_without_what_the_exception_says(
     raising(monkeypatch, ValueError("the s3cr3t is out"))
     assert run(["plan"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("error[cli.bug]: this is a bug in mlinfra: ValueError at test_app.py:")
+    assert error.startswith("Error: this is a bug in mlinfra: ValueError at test_app.py:")
     assert "Traceback" not in error and "s3cr3t" not in error
     assert list(tmp_path.iterdir()) == []
 
@@ -116,13 +116,13 @@ def test_a_traceback_goes_to_a_file_when_asked_for(
 def test_a_file_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     raising(monkeypatch, FileNotFoundError(2, "No such file or directory", "/nowhere/p.plan"))
     assert run(["plan"]) == 1
-    assert capsys.readouterr().err == "error[cli.file]: /nowhere/p.plan: No such file or directory\n"
+    assert capsys.readouterr().err == "Error: /nowhere/p.plan: No such file or directory [cli.file]\n"
 
 
 def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     raising(monkeypatch, KeyboardInterrupt())
     assert run(["plan"]) == 130
-    assert capsys.readouterr().err.strip() == "error[cli.interrupted]: interrupted"
+    assert capsys.readouterr().err.strip() == "Error: interrupted [cli.interrupted]"
 
 
 @pytest.mark.parametrize("command", ["apply", "destroy", "rollback"])
@@ -145,7 +145,7 @@ def test_output_that_is_lost_is_an_error_and_no_bug(monkeypatch: pytest.MonkeyPa
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         monkeypatch.setattr("sys.stdout", full)
         assert run(["version", "--json"]) == 1
-    assert capsys.readouterr().err.startswith("error[cli.output_lost]: standard output could not be written to: ")
+    assert capsys.readouterr().err.startswith("Error: standard output could not be written to: ")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

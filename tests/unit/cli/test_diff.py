@@ -62,14 +62,14 @@ def test_only_what_the_later_revision_adds_is_shown(repository: Repository) -> N
 def test_the_files_as_they_are_stand_for_the_later_revision(repository: Repository) -> None:
     repository.spec.write_text(repository.spec.read_text() + "  new: {kind: data, input: 3}\n")
     code, text = repository("diff", "later")
-    assert code == 0 and "new (local.data) will be created" in text and "1 to add, 0 to change" in text
+    assert code == 0 and "# new will be created" in text and "1 to add, 0 to change" in text
 
 
 def test_from_where_two_branches_parted(repository: Repository) -> None:
     repository.git("checkout", "-q", "-b", "feature", "applied")
     repository.commit(SPEC + "  mine: {kind: data, input: 9}\n", "mine")
     text = repository("diff", "main...feature")[1]
-    assert "mine (local.data) will be created" in text and "versioning" not in text
+    assert "# mine will be created" in text and "versioning" not in text
 
 
 def test_every_format_is_written_and_what_is_dropped_is_named(repository: Repository) -> None:

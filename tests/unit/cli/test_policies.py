@@ -56,7 +56,7 @@ def test_a_refused_plan_exits_with_3_in_every_format_and_changes_nothing(folder:
     code, text = folder(
         "plan", "--detailed-exitcode", "--json-into", str(files["json"]), "--markdown", str(files["md"]), "--html", str(files["html"]),
     )  # fmt: skip
-    assert code == 3 and "error[policy.refused]" in text and "mlinfra.yaml:9:11" in text
+    assert code == 3 and "[policy.refused]\n" in text and "mlinfra.yaml:9:11" in text
     plan = json.loads(files["json"].read_text())
     assert plan["errored"] and not plan["applyable"]
     assert plan["checks"][0]["instances"][0]["problems"] == [{"message": "raw: a bucket keeps its versions"}]

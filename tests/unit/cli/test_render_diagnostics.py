@@ -23,7 +23,7 @@ def test_a_problem_shows_its_place_the_line_a_caret_and_what_to_do() -> None:
         hint='did you mean "versioning"?',
     )
     assert shown(d) == (
-        'error[spec.unknown_key]: unknown key "versionning"\n'
+        'Error: unknown key "versionning" [spec.unknown_key]\n'
         " --> mlinfra.yaml:5:5\n"
         "  |\n"
         "5 |     versionning: true\n"
@@ -70,12 +70,12 @@ def test_related_places_are_shown_with_their_remark() -> None:
 
 def test_without_a_place_the_address_and_the_path_are_named() -> None:
     d = Diagnostic(code="c", message="m", address="api.config", path=("variants", "a", 0))
-    assert shown(d) == "error[c]: m\n --> api.config: variants.a[0]"
+    assert shown(d) == "Error: m [c]\n --> api.config: variants.a[0]"
 
 
 def test_a_file_that_is_gone_still_gives_its_name() -> None:
     text = diagnostic_text(Diagnostic(code="c", message="m", span=Span("gone.yaml", 9, 1)), Sources())
-    assert text == "error[c]: m\n --> gone.yaml:9:1"
+    assert text == "Error: m [c]\n --> gone.yaml:9:1"
 
 
 def test_the_place_can_be_opened_from_where_the_command_was_called(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_the_place_can_be_opened_from_where_the_command_was_called(tmp_path: Pat
 def test_several_errors_are_counted_and_warnings_are_not() -> None:
     warning = Diagnostic(code="w", message="careful", severity=Severity.WARNING)
     error = Diagnostic(code="e", message="wrong")
-    assert diagnostics_text([error, warning, error]) == "error[e]: wrong\n\nwarning[w]: careful\n\nerror[e]: wrong\n\n2 errors"
-    assert diagnostics_text([error]) == "error[e]: wrong"
+    assert diagnostics_text([error, warning, error]) == "Error: wrong [e]\n\nWarning: careful [w]\n\nError: wrong [e]\n\n2 errors"
+    assert diagnostics_text([error]) == "Error: wrong [e]"
 
 
 def test_escape_sequences_in_a_spec_do_not_reach_the_terminal() -> None:

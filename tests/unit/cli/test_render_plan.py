@@ -9,7 +9,7 @@ import pytest
 
 from mlinfra.cli.render_plan import NO_CHANGES, plan_text
 from mlinfra.cli.terminal import Style
-from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift, Risk, RiskLevel
+from mlinfra.model.change import HALF_MADE, MISSING, Action, AttributeChange, Change, Drift, Risk, RiskLevel
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
 from mlinfra.model.resource import Resource
@@ -52,7 +52,7 @@ def test_the_closing_line_counts_and_mentions_imports_first() -> None:
 def test_a_create_lists_what_it_makes_and_what_is_known_later() -> None:
     after = freeze({"name": "tickets-raw", "versioning": True, "uri": UNKNOWN, "unset": None})
     assert body(shown(change(Action.CREATE, after=after))) == (
-        "  + raw (local.bucket) will be created\n"
+        "  # raw will be created\n  + local.bucket\n"
         '      + name       = "tickets-raw"\n'
         "      + versioning = true\n"
         "      + uri        = (known after apply)"
@@ -67,7 +67,7 @@ def test_an_update_shows_nested_paths_before_and_after() -> None:
         differs("url", "http://a", UNKNOWN),
     )
     assert body(shown(change(Action.UPDATE, "api", attributes=attributes))) == (
-        "  ~ api (local.bucket) will be changed\n"
+        "  # api will be updated in-place\n  ~ local.bucket\n"
         "      ~ variants.champion.traffic = 90 → 50\n"
         '      + tags.owner = "me"\n'
         "      - old = [1, 2]\n"
@@ -100,22 +100,22 @@ def test_what_forces_a_replacement_is_pointed_at_with_its_source() -> None:
     attributes = (differs("fields.dim", 384, 768, forces_replacement="a collection's schema is fixed"),)
     text = body(shown(change(Action.REPLACE, "tickets", attributes=attributes, reason="said again", create_first=True)))
     assert text == (
-        "+/- tickets (local.bucket) will be replaced, the new one first\n"
+        "  # tickets must be replaced\n+/- local.bucket, the new one first\n"
         "      ~ fields.dim = 384 → 768\n"
         "        ^^^^^^^^^^ forces replacement: a collection's schema is fixed"
     )
 
 
 def test_a_replacement_that_destroys_first_has_its_own_sign_and_reason() -> None:
-    text = shown(change(Action.REPLACE, reason="the last apply left it half-made"))
-    assert "-/+ raw (local.bucket) will be replaced: the last apply left it half-made" in text
+    text = shown(change(Action.REPLACE, reason=HALF_MADE))
+    assert "  # raw is tainted, so must be replaced\n-/+ local.bucket: the last apply left it half-made" in text
     assert "-/+ destroy, then create again" in text
 
 
 def test_a_run_says_which_input_moved() -> None:
     moved = (differs("inputs.train", "sha256:" + "a" * 64, "sha256:" + "b" * 64),)
     text = shown(change(Action.UPDATE, "fit", runs=True, attributes=moved))
-    assert "  ~ fit (local.bucket) will run: inputs.train changed" in text
+    assert "  # fit will be updated in-place\n  ~ local.bucket runs again: inputs.train changed" in text
     assert '~ inputs.train = "sha256:aaaaaaaaaaaa…" → "sha256:bbbbbbbbbbbb…"' in text
     assert text.split("\n")[-2:] == ["1 will run your code.", "Plan: 0 to add, 1 to change, 0 to destroy."]
 
@@ -123,12 +123,12 @@ def test_a_run_says_which_input_moved() -> None:
 @pytest.mark.parametrize(
     ("reason", "head"),
     [
-        ("runs again: inputs.train changed", "will run: inputs.train changed"),
-        ("runs again if code changes", "will run if code changes"),
+        ("runs again: inputs.train changed", "runs again: inputs.train changed"),
+        ("runs again if code changes", "runs again if code changes"),
     ],
 )
 def test_the_planner_s_reason_of_a_run_is_not_said_twice(reason: str, head: str) -> None:
-    assert f"fit (local.bucket) {head}\n" in shown(change(Action.UPDATE, "fit", runs=True, reason=reason, may_be_noop=True))
+    assert f"  ~ local.bucket {head}\n" in shown(change(Action.UPDATE, "fit", runs=True, reason=reason, may_be_noop=True))
 
 
 def test_what_may_turn_out_unchanged_says_so() -> None:
@@ -151,7 +151,7 @@ def test_risks_are_shown_with_their_sentence(level: RiskLevel, line: str) -> Non
 def test_a_deletion_shows_enough_to_know_what_goes() -> None:
     before = freeze({f"k{i}": "v" * 200 if i == 0 else i for i in range(9)})
     text = body(shown(change(Action.DELETE, before=before, reason="it is not in the spec any more")))
-    assert text.startswith("  - raw (local.bucket) will be destroyed: it is not in the spec any more\n")
+    assert text.startswith("  # raw will be destroyed\n  - local.bucket: it is not in the spec any more\n")
     assert text.endswith("        … and 3 more")
     assert max(len(line) for line in text.split("\n")) <= 80
 
@@ -164,18 +164,19 @@ def test_deposed_objects_forgotten_and_moved_resources_are_named() -> None:
         change(Action.NOOP, "silent"),
         change(Action.IMPORT, "mine", import_id="bucket-1"),
     )
-    assert "raw (local.bucket) (deposed 1a2b) will be destroyed" in text
-    assert "  . kept (local.bucket) will be forgotten; it stays as it is" in text
-    assert "new (local.bucket) has moved from old" in text
+    assert "  # raw (deposed object 1a2b) will be destroyed\n  - local.bucket" in text
+    assert "  # kept will no longer be managed by mlinfra, but will not be destroyed\n  . local.bucket" in text
+    assert "  # old has moved to new\n    local.bucket" in text
     assert "silent" not in text
-    assert "  > mine (local.bucket) will be imported from bucket-1" in text
+    assert "  # mine will be imported\n  > local.bucket from bucket-1" in text
 
 
-def test_the_resources_of_one_component_stand_together_under_its_name() -> None:
+def test_the_resources_of_one_component_stand_together_and_tell_its_kind() -> None:
     text = shown(change(Action.UPDATE, "api"), change(Action.UPDATE, "raw"), change(Action.UPDATE, "api.config"))
     assert body(text) == (
-        "  # bucket api\n  ~ api (local.bucket) will be changed\n  ~ api.config (local.bucket) will be changed\n\n"
-        "  ~ raw (local.bucket) will be changed"
+        "  # api will be updated in-place\n  ~ local.bucket (bucket)\n"
+        "  # api.config will be updated in-place\n  ~ local.bucket (bucket)\n\n"
+        "  # raw will be updated in-place\n  ~ local.bucket"
     )
 
 
@@ -216,7 +217,7 @@ def test_outputs_and_warnings_come_before_the_closing_line() -> None:
         warnings=(Diagnostic(code="w", message="careful", severity=Severity.WARNING),),
     )
     assert text == (
-        'Changes to Outputs:\n  + url = (known after apply)\n  - old = "x"\n\nwarning[w]: careful\n\n'
+        'Changes to Outputs:\n  + url = (known after apply)\n  - old = "x"\n\nWarning: careful [w]\n\n'
         "Plan: 0 to add, 0 to change, 0 to destroy."
     )
 

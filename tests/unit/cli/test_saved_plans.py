@@ -58,7 +58,7 @@ def test_of_two_that_overlap_the_second_is_refused_and_names_the_object(folder: 
     first, second = folder.plan("a", "--var", "n=2", "--target", "both"), folder.plan("b", "--var", "m=3", "--target", "both")
     assert folder("apply", first)[0] == 0
     code, text = folder("apply", second)
-    assert code == 5 and "error[plan.stale]: the plan is stale: both was changed since" in text
+    assert code == 5 and "Error: the plan is stale: both was changed since" in text
     code, text = folder("apply", first)
     assert code == 5 and "both was changed since" in text
 
@@ -84,7 +84,7 @@ def test_one_byte_altered_is_refused(folder: Folder) -> None:
     file.write_bytes(gzip.compress(whole.replace(b'"environment":""', b'"environment":"x"', 1)))
     assert whole != gzip.decompress(file.read_bytes())
     code, text = folder("apply", str(file))
-    assert code == 1 and "error[plan.altered]" in text
+    assert code == 1 and "[plan.altered]" in text
 
 
 def test_a_plan_that_was_cut_off_goes_on_and_another_one_does_not(folder: Folder) -> None:

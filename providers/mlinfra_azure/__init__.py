@@ -1,0 +1,1 @@
+"""Microsoft Azure: a provider for mlinfra."""

@@ -1,0 +1,1 @@
+"""Portable kinds to Azure's native types, one a file."""
