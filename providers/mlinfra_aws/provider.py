@@ -53,6 +53,7 @@ class AwsProvider:
             "aws.eventbridge_rule": f"{_HERE}.resources.observability:RULE",
             "aws.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
             # what only portable kinds need
+            "aws.image": f"{_HERE}.resources.image:IMAGE",
             "aws.dataset": f"{_HERE}.resources.dataset:Dataset()",
             "aws.model_artifact": f"{_HERE}.resources.artifact:ModelArtifact()",
             "aws.run_code": f"{_HERE}.resources.code:RunCode()",
@@ -72,6 +73,7 @@ class AwsProvider:
                 "model_registry",
                 "model",
                 "endpoint",
+                "image",
                 "vector_database",
             )
         }

@@ -618,6 +618,24 @@ OURS = (
         replace=lambda w: job(w, "k", "python main.py"),
     ),
 )
+
+
+def image(w: World, folder: str) -> dict[str, Any]:
+    build = {"context": folder, "digest": w.digest(folder, "code").digest, "dockerfile": "Dockerfile"}
+    return {"repository": w["images"].attributes["RepositoryUri"], "tag": f"of-{folder}", "build": build}
+
+
+IMAGES = Sample(
+    type="aws.image",
+    needs={"images": Given(type="aws.ecr_repository", attributes={"RepositoryName": "serve", "EmptyOnDelete": True})},
+    files={
+        f"{name}/{file}": text
+        for name in ("one", "two")
+        for file, text in (("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", name))
+    },
+    create=lambda w: image(w, "one"),
+    replace=lambda w: image(w, "two"),
+)
 DIGEST = FileDigest("sha256:" + "0" * 64, 12, 1, single=True)
 REGION = {"region": "eu-central-1"}
 CLUSTER = {
@@ -677,26 +695,41 @@ PORTABLES = (
         settings=REGION,
         name="zilliz",
     ),
+    Portable(kind="image", properties={"build": "."}, digests={(".", "code"): DIGEST}),
+    Portable(kind="image", properties={"archive": "image.tar", "name": "serve"}, digests={("image.tar", "data"): DIGEST}, name="loaded"),
+    Portable(kind="image", properties={"source": "python:3.11"}, name="copied"),
     Portable(kind="vector_database", properties={"version": "2.6", "resources": {"cpus": 4, "memory": "16GB", "disk": "200GB"}}, settings=REGION),
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
+    """The address of a registry beside moto's ECR, which keeps no images; None where there is nothing to push from, or to."""
+    from live.aws.images import registry
+
+    with registry(tmp_path_factory.mktemp("images")) as host:
+        yield host
+
+
 class TestAws(ProviderContract):
     provider = AwsProvider()
-    samples = (*SAMPLES, *OURS, *zilliz_samples("aws.zilliz_cluster"))
+    samples = (*SAMPLES, *OURS, IMAGES, *zilliz_samples("aws.zilliz_cluster"))
     portables = PORTABLES
 
     @pytest.fixture
-    def given(self) -> Iterator[Mapping[str, Any]]:
+    def given(self, sample: Sample, images: str | None) -> Iterator[Mapping[str, Any]]:
         from live.aws.server import moto_aws, shared_clients
 
+        if sample is IMAGES and images is None:
+            pytest.skip("no Docker engine, or no docker-registry, to push images to")
         with moto_aws() as recorded, shared_clients(), zilliz(looks=1) as clusters:
-            yield {"server": recorded, "zilliz": clusters}
+            yield {"server": recorded, "zilliz": clusters, "images": images}
             assert recorded.invalid == [] and clusters.invalid == []
 
     def settings(self, folder: Path, given: Mapping[str, Any]) -> Mapping[str, Any]:
         own = given["zilliz"].settings(project=PROJECT)
-        return {"region": "us-east-1", "endpoint_url": given["server"].url, "zilliz": own}
+        where = {"endpoint_url": given["server"].url, "registry": given["images"]}
+        return {"region": "us-east-1", "zilliz": own, **where}
 
     @can(Finds)
     def test_create_is_found_by_its_token_and_only_by_it(self, world: World) -> None:
