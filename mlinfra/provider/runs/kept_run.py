@@ -205,7 +205,7 @@ class KeptPipeline(_Kept):
     """A pipeline. ``status``: ``done``, ``incomplete`` when what it left is gone, ``deferred``."""
 
     lost, at = "incomplete", "steps"
-    computed = ("url",)
+    computed: ClassVar[tuple[str, ...]] = ("url",)
     forgotten = Map(fingerprint="")
 
     def mark(self, wanted: Map) -> str:

@@ -40,7 +40,7 @@ def test_what_google_would_refuse_is_an_error_at_its_line(state: Google, stack: 
     state.refusals[CREATE] = [Refused(400, "INVALID_ARGUMENT", "the image does not exist", field=field)]
     stack.write({"api": SERVICE})
     said = stack.run(*CHECK, code=1)
-    assert "error[provider.invalid]: api would be refused: template.containers[0].image: run: the image does not exist" in said
+    assert "api would be refused: template.containers[0].image: run: the image does not exist [provider.invalid]" in said
     assert f"mlinfra.yaml:{stack.line_of('image:')}:" in said
 
 
@@ -82,7 +82,7 @@ def test_a_replacement_of_the_same_name_is_not_told_that_the_name_is_taken(state
     stack.run("apply", "--yes")
     stack.write({"disk": {**DISK, "type": "zones/us-central1-a/diskTypes/pd-ssd"}})
     said = stack.run(*CHECK)
-    assert "will be replaced" in said and "1 of 1 changes looked at and accepted" in said
+    assert "must be replaced" in said and "1 of 1 changes looked at and accepted" in said
 
 
 def test_where_permissions_cannot_be_asked_for_the_rest_is(state: Google, stack: Stack) -> None:
