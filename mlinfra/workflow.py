@@ -51,7 +51,7 @@ from mlinfra.workspace import (
 
 if TYPE_CHECKING:
     from mlinfra.apply.stop import Stop
-    from mlinfra.plan.planner import Request
+    from mlinfra.plan.planner import Made, Request
     from mlinfra.state.recovery import Recovery
     from mlinfra.state.sealing import Sealer
 
@@ -179,6 +179,8 @@ async def plan_from(
         request = _request(o, valid, imports or {}, recovery)
         request = replace(request, secrets=secrets, warnings=(*request.warnings, *warnings))
         made = await make_plan(request, ledger.freeze(), connected, sealer, sink)
+        if o.server_check:
+            made = await _checked_on_server(made, connected, valid.stack, sink)
         tags = {name: c.tags for name, c in valid.stack.components.items() if c.tags}
         rules = Rules(policies=valid.resolved.policies, budget=valid.resolved.budget, overrides=o.overrides, tags=tags)
         made = replace(made, plan=replace(made.plan, verdicts=judge(made.plan, rules)))
@@ -195,6 +197,14 @@ async def plan_from(
         variables=valid.resolved.variables,
         secrets=secrets,
     )
+
+
+async def _checked_on_server(made: Made, connected: Connections, stack: Stack, sink: Sink) -> Made:
+    """The plan with what the servers say to it. PlanError with everything that they would refuse."""
+    from mlinfra.plan.server_checks import check_on_server
+
+    warnings = await check_on_server(made, connected, partial(_place, stack), sink)
+    return replace(made, plan=replace(made.plan, warnings=(*made.plan.warnings, *warnings)))
 
 
 async def _secrets(o: Options, stack: Stack) -> tuple[dict[SecretRef, Secret], tuple[Diagnostic, ...]]:

@@ -65,6 +65,7 @@ class Options:
     excludes: tuple[str, ...] = ()
     replace: tuple[str, ...] = ()
     refresh: bool = True
+    server_check: bool = False
     mode: Mode = "normal"
     parallelism: int | None = None
     lock_timeout: float | None = None

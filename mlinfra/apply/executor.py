@@ -162,10 +162,8 @@ class _Executor:
             self.tally.counts[name] += 1
 
     def _way_out(self, index: int, failure: Failure) -> str:
-        if isinstance(failure, AlreadyExists) and failure.import_id:
-            address = self.plan.changes[self.plan.steps[index].change].address
-            return f"if it should be managed here: mlinfra import {address} {failure.import_id}"
-        return ""
+        address = self.plan.changes[self.plan.steps[index].change].address
+        return failure.way_out(address) if isinstance(failure, AlreadyExists) else ""
 
     def _failed(self, index: int, code: str, message: str, hint: str, path: Path, began: float) -> None:
         step = self.plan.steps[index]

@@ -19,7 +19,7 @@ _TAKES_VALUE = frozenset(
 )  # fmt: skip
 _FLAGS = frozenset(
     {
-        "--yes", "--json", "--no-color", "--debug", "--destroy", "--refresh-only", "--no-refresh", "--detailed-exitcode",
+        "--yes", "--json", "--no-color", "--debug", "--destroy", "--refresh-only", "--no-refresh", "--server-check", "--detailed-exitcode",
         "--allow-data-loss", "--check", "--diff", "--raw", "--follow", "--force", "--repair", "--print",
         "--help",
     }

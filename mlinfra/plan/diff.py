@@ -18,10 +18,12 @@ Lookup = Callable[[Ref], Value]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The change, and the values that others see when they refer to the resource (UNKNOWN where apply will tell)."""
+    """The change, the values that others see when they refer to the resource, and the attributes that are ``wanted`` of it
+    (UNKNOWN where apply will tell)."""
 
     change: Change
     values: Map
+    wanted: Map
 
 
 def evaluate(resource: Resource, lookup: Lookup) -> Map:
@@ -45,7 +47,7 @@ def decide(
     if prior is None:
         after = _created(schema, wanted)
         change = _change(resource, Action.CREATE, after=after, runs=schema.runs)
-        return Decision(change, after)
+        return Decision(change, after, wanted)
     reason = replace_reason or _replacement_reason(resource, prior, triggers, sealer)
     ignore = resource.lifecycle.ignore_changes
     same_type = prior.type == resource.type
@@ -67,10 +69,10 @@ def decide(
         )  # fmt: skip
         if not fits_beside(change, schema):  # whatever was asked for: the second would be refused
             change = replace(change, create_first=False)
-        return Decision(change, after)
+        return Decision(change, after, wanted)
     if not found:
         change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
-        return Decision(change, recollect(prior.attributes, {**predicted, **wanted} if same_type else wanted))
+        return Decision(change, recollect(prior.attributes, {**predicted, **wanted} if same_type else wanted), wanted)
     runs = schema.runs and _runs_again(schema, found)
     after = _updated(schema, prior, wanted, predicted, forget=runs)
     change = _change(
@@ -78,7 +80,7 @@ def decide(
         reason=_run_reason(tuple(a for a in found if a.path[0] not in predicted) or found) if runs else "",
         may_be_noop=all(not is_known(a.after) for a in found),
     )  # fmt: skip
-    return Decision(change, after)
+    return Decision(change, after, wanted)
 
 
 def fits_beside(change: Change, schema: Schema) -> bool:

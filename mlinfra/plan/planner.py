@@ -84,9 +84,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Made:
+    """``state`` is as refreshed, moves applied; ``wanted`` what each change asks its provider for, as far as it is known."""
+
     plan: Plan
     state: State
-    """As refreshed, moves applied."""
+    wanted: Mapping[str, Map] = EMPTY
 
 
 async def make_plan(request: Request, recorded: State, connections: Connections, sealer: Sealer, sink: Sink) -> Made:
@@ -155,7 +157,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         environment=request.environment,
         mode=request.mode,
     )
-    return Made(plan, state)
+    return Made(plan, state, walk.wanted)
 
 
 async def _refresh(request: Request, state: State, connections: Connections, sealer: Sealer, sink: Sink) -> Refreshed:
@@ -221,6 +223,7 @@ class _Walk:
         self.selected = selected
         self.changes: list[Change] = []
         self.values: dict[str, Map] = {}
+        self.wanted: dict[str, Map] = {}
         self.existing: dict[str, ResourceState] = {}
         self.noted: dict[str, ResourceState] = {}
         self.made_anew: set[str] = set()
@@ -269,6 +272,8 @@ class _Walk:
             if holder is not None and not holder.create_first:
                 change = replace(change, create_first=False)  # there is no room beside it: the old one goes with its holder
         self.values[address] = decision.values
+        if change.action is not Action.NOOP:
+            self.wanted[address] = decision.wanted
         if change.action in (Action.CREATE, Action.REPLACE):
             self.made_anew.add(address)
         if change.action is Action.REPLACE and not change.may_be_noop and prior is not None:

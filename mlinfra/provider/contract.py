@@ -2,7 +2,7 @@
 
 Required: a :class:`Provider` with its :class:`ResourceType` s. Rarer abilities are one-method protocols, found by
 ``isinstance``: :class:`Finds`, :class:`Adopts`, :class:`ReadsMany`, :class:`Migrates`, :class:`Succeeds`, :class:`Stakes`,
-:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`Prices`.
+:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`ChecksOnServer`, :class:`Prices`.
 """
 
 from __future__ import annotations
@@ -105,6 +105,16 @@ class Validates(Protocol):
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         """Problems (path, sentence) of the desired attributes that a schema cannot say. Deferred leaves may stand
         anywhere and are to be skipped. Pure, offline; called at plan time."""
+
+
+@runtime_checkable
+class ChecksOnServer(Protocol):
+    async def check(self, client: Client, recorded: ResourceState | None, desired: Desired) -> str:
+        """Ask the server whether it would take this create (``recorded`` is None) or update, and change nothing: a dry run,
+        ``validateOnly``, whether the name is free, whether the credentials may. For ``plan --server-check``.
+
+        What was looked at (``name, permission, validateOnly``); ``""`` where the server offers nothing of the kind. Raises the
+        failure with which it would refuse. UNKNOWN may stand in ``desired.attributes``: what only apply will tell."""
 
 
 Find = Callable[[str, str, Value], Map | None]

@@ -57,6 +57,10 @@ class AlreadyExists(Failure):
         super().__init__(message, partial=partial, path=path, hint=hint)
         self.import_id = import_id
 
+    def way_out(self, address: str) -> str:
+        """The command that would adopt what is in the way as ``address``; nothing where it cannot be adopted."""
+        return f"if it should be managed here: mlinfra import {address} {self.import_id}" if self.import_id else ""
+
 
 class Throttled(Failure):
     """``after`` is the server's wish in seconds, when it gave one."""

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Denied, Failure, Transient
 from mlinfra.provider.limiter import waiting
+from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_gcp.documents import Document, Method, document
 from mlinfra_gcp.errors import failure
 from mlinfra_gcp.marks import Owner
@@ -37,20 +38,29 @@ class GcpClient:
         self.project = config.project
         self.region = config.region
         self.zone = zone_of(config.region, config.zone)
+        self.zilliz = Zilliz(config.zilliz)
         self._credentials: Any = None
         self._http: Any = None
         self._storage: Any = None
         self._refreshing = asyncio.Lock()
+        self.asked: dict[str, asyncio.Future[frozenset[str] | None]] = {}
+        """By project: which permissions the credentials hold there (:mod:`mlinfra_gcp.permissions`)."""
 
     @property
     def base(self) -> Path:
         """The spec's folder."""
         return self.context.base
 
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Paths of the spec's folder that never count as code."""
+        return self.context.excluded
+
     def owner(self, address: str, token: str) -> Owner:
         return Owner(self.context.project, self.context.environment, address, token)
 
     async def close(self) -> None:
+        await self.zilliz.close()
         if self._http is not None:
             await self._http.aclose()
         if self._storage is not None:
@@ -214,6 +224,10 @@ class GcpClient:
                 f"Google refused the credentials: {error.args[0] if error.args else error}",
                 hint="gcloud auth application-default login, or look at GOOGLE_APPLICATION_CREDENTIALS",
             ) from None
+
+    def access_token(self) -> str:
+        """A token that is valid now, for what takes one as a password. Blocks."""
+        return self._handed_on(None, None)[0]
 
     def _handed_on(self, request: Any, scopes: Any) -> tuple[str, Any]:
         credentials = self._authenticated()

@@ -5,6 +5,7 @@ https://cloud.google.com/apis/design/errors, https://cloud.google.com/compute/do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,9 @@ _CODES = {
 }  # fmt: skip
 _STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ABORTED",
            412: "ABORTED", 429: "RESOURCE_EXHAUSTED", 408: "UNAVAILABLE"}  # fmt: skip
+
+
+_WRAPPERS = {"service", "endpoint", "model", "schedule", "job", "secret", "repository", "instance", "resource"}
 
 
 class NoRoom(Quota):
@@ -148,8 +152,14 @@ def _link(details: Sequence[Mapping[str, Any]]) -> str:
 def _place(details: Sequence[Mapping[str, Any]]) -> Path:
     for detail in details:
         for violation in detail.get("fieldViolations") or ():
-            field = str(violation.get("field", ""))
-            if field:
-                steps = field.split(".")
-                return tuple(steps[1:] if len(steps) > 1 and steps[0].islower() and "_" in steps[0] else steps)
+            steps = [
+                int(s) if s.isdigit() else s for s in re.split(r"[.\[\]]+", str(violation.get("field", "")).rstrip("]")) if s
+            ]
+            if steps:
+                return tuple(steps[1:] if len(steps) > 1 and _wraps(steps[0]) else steps)
     return ()
+
+
+def _wraps(step: str | int) -> bool:
+    """Whether this is the request's field that holds the resource (``custom_job.display_name``), no property of it."""
+    return step in _WRAPPERS or (isinstance(step, str) and step.islower() and "_" in step)

@@ -45,6 +45,7 @@ class Row:
     ``extra``       computed attributes: name → function of the body
     ``predict``     those of them (and of the defaults) that are known from the attributes alone
     ``tail``        the last part of the id, where it isn't the name
+    ``allowed_by``  the permission that creating it needs, where it is not named as the method is
     ``ready``       None when the object has settled, else what it is doing; raises a Failure when it never will
     """
 
@@ -63,6 +64,7 @@ class Row:
     fixed: Mapping[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     defaults: Mapping[str, Value] = field(default_factory=dict)
+    allowed_by: str = ""
     request_id: bool = False
     search: str = ""
     delete_query: Mapping[str, Any] = field(default_factory=dict)
@@ -101,6 +103,12 @@ class Row:
     def create_name(self) -> str:
         """Under this name annotations say what a create requires."""
         return f"{self.document.service}.{self.collection}.{self.create}"
+
+    @property
+    def permission(self) -> str:
+        """The permission that creating it needs: ``compute.disks.create``."""
+        verb = "create" if self.create == "insert" else self.create
+        return self.allowed_by or f"{self.document.service}.{self.folder}.{verb}"
 
     @cached_property
     def properties(self) -> Mapping[str, Property]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.terraform import TerraformType, block, snake
+from mlinfra.provider.zilliz.terraform import CLUSTER
 
 _PLAIN = ("labels", "annotations", "metadata", "userLabels")
 """Maps whose keys are the user's."""
@@ -52,4 +53,5 @@ TYPES: Mapping[str, TerraformType] = {
     "gcp.scheduler_job": _type("google_cloud_scheduler_job"),
     "gcp.monitoring_alert_policy": _type("google_monitoring_alert_policy"),
     "gcp.secret": _type("google_secret_manager_secret"),
+    "gcp.zilliz_cluster": CLUSTER,
 }

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from fakes.google import Google, google
 from fakes.google.runner import run
+from fakes.zilliz import PROJECT, FakeZilliz, zilliz
+from fakes.zilliz import samples as zilliz_samples
 
 from mlinfra.provider.contract import FileDigest
 from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
@@ -138,6 +140,36 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Google, P
         yield state, state.credentials(folder)
 
 
+def image(w: World, folder: str) -> dict[str, Any]:
+    build = {"context": folder, "digest": w.digest(folder, "code").digest, "dockerfile": "Dockerfile"}
+    return {"repository": f"{w['images'].attributes['uri']}/image", "tag": f"of-{folder}", "build": build}
+
+
+IMAGES = Sample(
+    type="gcp.image",
+    needs={"images": Given(type="gcp.artifact_registry_repository", attributes={"name": "images", "format": "DOCKER"})},
+    files={f"{n}/{f}": text for n in ("one", "two") for f, text in (("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", n))},
+    create=lambda w: image(w, "one"),
+    replace=lambda w: image(w, "two"),
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
+    """The address of a registry beside Google's fake, which keeps no images; None where there is nothing to push from, or to."""
+    from live.aws.images import registry
+    from live.gcp.test_image_gcp import LOGIN
+
+    with registry(tmp_path_factory.mktemp("images"), **LOGIN) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def clusters() -> Iterator[FakeZilliz]:
+    with zilliz(looks=1) as fake:
+        yield fake
+
+
 class TestGcp(ProviderContract):
     provider = GcpProvider()
     samples = (
@@ -261,6 +293,8 @@ class TestGcp(ProviderContract):
         Sample(type="gcp.pipeline_run", needs={"store": STORE}, files=CODE, create=pipeline, replace=lambda w: pipeline(w, name="more")),
         Sample(type="gcp.job_hardware", create={"name": "gpus", "machine": {"machineType": "n1-standard-4"}, "address": "vertex://x/y"},
                update={"name": "gpus", "machine": {"machineType": "n1-standard-8"}, "address": "vertex://x/z"}),
+        *zilliz_samples("gcp.zilliz_cluster")[1:],
+        IMAGES,
         Sample(type="gcp.reachable", create=lambda w: {"host": "127.0.0.1", "port": int(w.given["google"].address.rpartition(":")[2])}),
     )  # fmt: skip
     portables = (
@@ -279,18 +313,35 @@ class TestGcp(ProviderContract):
         Portable(kind="endpoint", properties={"variants": {"a": {"model": VERSION, "traffic": 9}, "b": {"image": "x", "traffic": 1}},
                                               "replicas": {"min": 1, "max": 3}}, settings=SETTINGS),
         Portable(kind="vector_database", properties={"version": "2.6", "resources": {"disk": 200_000_000_000}}, settings=SETTINGS),
+        Portable(kind="image", properties={"build": "."}, settings=SETTINGS, digests=DIGESTS),
+        Portable(kind="vector_database", name="zilliz", properties={"engine": "zilliz", "zilliz": {"plan": "serverless"}}, settings=SETTINGS),
         Portable(kind="vector_database", name="open", settings={**SETTINGS, "allow": ("203.0.113.0/24",)}),
     )  # fmt: skip
 
     @pytest.fixture
-    def given(self, server: tuple[Google, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Mapping[str, Any]]:
+    def given(
+        self,
+        sample: Sample,
+        server: tuple[Google, Path],
+        clusters: FakeZilliz,
+        images: str | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> Iterator[Mapping[str, Any]]:
         state, credentials = server
+        if sample is IMAGES and images is None:
+            pytest.skip("no Docker engine, or no docker-registry, to push images to")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
         state.invalid.clear()
-        yield {"google": state}
+        yield {"google": state, "zilliz": clusters, "registry": images}
+        assert clusters.invalid == []
         assert state.invalid == [], "a request that Google's documents do not allow"
         assert state.everything() == [], "something was left behind"
 
     def settings(self, folder: Path, given: Mapping[str, Any]) -> Mapping[str, Any]:
         found: dict[str, Any] = given["google"].settings()
-        return {**found, "labels": {"cost": "ml"}}
+        return {
+            **found,
+            "labels": {"cost": "ml"},
+            "registry": given["registry"],
+            "zilliz": given["zilliz"].settings(project=PROJECT),
+        }

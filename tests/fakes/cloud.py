@@ -250,6 +250,16 @@ class MachineType(ThingType):
         return Cost(monthly=rate * count, sentence=f"{count} of {rate:g}", source="price list", as_of="2025-03")
 
 
+class CheckedType(ThingType):
+    """``fake.checked``: the cloud can be asked whether it would take it (``Cloud.before`` refuses with the operation ``check``)."""
+
+    type_name = "fake.checked"
+
+    async def check(self, client: Cloud, recorded: ResourceState | None, desired: Desired) -> str:
+        await client.call("check" if recorded is None else "check update", desired.attributes["name"])
+        return "dry run"
+
+
 class NoConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -273,6 +283,7 @@ class FakeProvider:
             "fake.inner": InnerType(),
             "fake.pointer": PointerType(),
             "fake.machine": MachineType(),
+            "fake.checked": CheckedType(),
         }
 
     async def connect(self, config: NoConfig, context: ProviderContext) -> Cloud:

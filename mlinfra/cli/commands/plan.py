@@ -20,6 +20,7 @@ Mode = Literal["normal", "destroy", "refresh_only"]
 @engine_options
 @click.option("--destroy", is_flag=True, help="Plan to destroy everything.")
 @click.option("--refresh-only", is_flag=True, help="Only look at what was changed outside of mlinfra.")
+@click.option("--server-check", is_flag=True, help="Ask the clouds whether they would take the changes (dry runs).")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @click.option(
     "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan, for: mlinfra apply FILE"
@@ -29,6 +30,7 @@ def command(
     session: Session,
     destroy: bool,
     refresh_only: bool,
+    server_check: bool,
     detailed_exitcode: bool,
     out: Path | None,
     json_into: Path | None,
@@ -46,8 +48,12 @@ def command(
 
     if destroy and refresh_only:
         raise click.UsageError("--destroy and --refresh-only exclude each other")
+    if server_check and (destroy or refresh_only):
+        raise click.UsageError(
+            "--server-check looks at what is made and changed: a plan to destroy or to refresh has nothing of it"
+        )
     mode: Mode = "destroy" if destroy else "refresh_only" if refresh_only else "normal"
-    options = session.options(mode=mode, refresh=not no_refresh, **engine)
+    options = session.options(mode=mode, refresh=not no_refresh, server_check=server_check, **engine)
     planned = make_plan(session, lambda sink: workflow.plan(options, sink))
     show_plan(session, planned)
     write_reports(planned, json_into=json_into, markdown=markdown, html=html)

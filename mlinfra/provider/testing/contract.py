@@ -19,6 +19,7 @@ from mlinfra.model.schema import Schema
 from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, leaves
 from mlinfra.provider.contract import (
     Adopts,
+    ChecksOnServer,
     Finds,
     Logs,
     Migrates,
@@ -230,6 +231,19 @@ class ProviderContract:
         assert still is not None and seen_differently(kind.schema, state, still) == {}, "adopting changed the object"
         with suppress(Invalid, NotFound):
             assert world.call(kind.adopt(world.client, strange(state.id))) is None, "something that does not exist was adopted"
+
+    @can(ChecksOnServer, real=True)
+    def test_a_server_check_changes_nothing(self, world: World) -> None:
+        attributes, token = world.attributes(world.sample.create), uuid.uuid4().hex
+        desired, kind = world.desired(attributes), world.type()
+        assert isinstance(kind, ChecksOnServer)
+        assert isinstance(world.call(kind.check(world.client, None, desired)), str)
+        assert isinstance(kind, Finds) and world.call(kind.find(world.client, desired, token)) is None
+        state = world.create(attributes)  # what had been made by the check would be in the way
+        changed = world.desired(world.attributes(world.sample.update)) if world.sample.update is not None else desired
+        assert isinstance(world.call(kind.check(world.client, state, changed)), str)
+        seen = world.read(state)
+        assert seen is not None and seen_differently(kind.schema, state, seen) == {}, "the check changed the object"
 
     @can(Stakes)
     def test_stake_is_text(self, world: World) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
-from mlinfra.model.values import Map, reveal, thaw
+from mlinfra.model.values import Map, Secret, SecretDigest, Value, is_known, reveal, thaw
 from mlinfra.provider.failures import Failure, Timeout, Transient
 from mlinfra.provider.progress import say
 from mlinfra_gcp import marks
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.engine.bodied import Bodied
 from mlinfra_gcp.operations import PATIENCE, finished
+from mlinfra_gcp.shape import alike
 from mlinfra_gcp.table import Body
 
 
@@ -42,9 +43,14 @@ class Changed(Bodied):
             await client.pause(attempt)
             attempt, body = attempt + 1, None
 
-    async def _patch(
-        self, client: GcpClient, recorded: ResourceState, wanted: Map, names: Sequence[str], live: Body, desired: Desired
-    ) -> None:
+    def changed(self, recorded: Mapping[str, Value], wanted: Mapping[str, Value]) -> list[str]:
+        """The properties that are to be another than they are."""
+        return [n for n in self.row.properties if not _same(recorded.get(n), wanted.get(n))]
+
+    def patch_request(
+        self, client: GcpClient, recorded: ResourceState, wanted: Map, names: Sequence[str], live: Body
+    ) -> tuple[dict[str, Any], Body]:
+        """Parameters and body of the patch that changes ``names``, against the version of ``live``."""
         params = self._id_params("patch", recorded.id)
         body: Body = {n: thaw(reveal(wanted[n])) for n in names if wanted.get(n) is not None}
         top = str(self.row.marks[0])
@@ -66,7 +72,13 @@ class Changed(Bodied):
             body["etag"] = live["etag"]
         if "metageneration" in live:
             params["ifMetagenerationMatch"] = live["metageneration"]
-        answer = await client.call(self.row.doc, self._method("patch"), params, self.patch_body(body, names, recorded))
+        return params, self.patch_body(body, names, recorded)
+
+    async def _patch(
+        self, client: GcpClient, recorded: ResourceState, wanted: Map, names: Sequence[str], live: Body, desired: Desired
+    ) -> None:
+        params, body = self.patch_request(client, recorded, wanted, names, live)
+        answer = await client.call(self.row.doc, self._method("patch"), params, body)
         await finished(client, self.row.doc, answer, what=f"changing {recorded.id.rpartition('/')[2]}", limit=desired.timeout)
 
     def patch_body(self, body: Body, names: Sequence[str], recorded: ResourceState) -> Body:
@@ -89,6 +101,14 @@ class Changed(Bodied):
         if self.row.marks[-1] == "description":
             return {}, marks.line_of(str(value or ""))
         return marks.own_labels(value or {}), ""
+
+
+def _same(recorded: Value, wanted: Value) -> bool:
+    if recorded is None or wanted is None:
+        return recorded is wanted
+    if any(isinstance(v, (Secret, SecretDigest)) for v in (recorded, wanted)):
+        return False
+    return is_known(wanted) and alike(recorded, wanted)
 
 
 def _named(prop: Mapping[str, Any]) -> Sequence[str]:

@@ -11,23 +11,22 @@ from collections.abc import Mapping, Sequence
 from mlinfra.model.change import SAFE, Risk
 from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
-from mlinfra.model.values import Map, Path, Secret, SecretDigest, Value, is_known
+from mlinfra.model.values import Map, Path
 from mlinfra.provider.bodies import value_problems
 from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, NotFound, Timeout, Transient
 from mlinfra_gcp import marks
 from mlinfra_gcp.client import GcpClient
-from mlinfra_gcp.engine.changed import Changed
+from mlinfra_gcp.engine.checked import Checked
 from mlinfra_gcp.errors import NoRoom
 from mlinfra_gcp.operations import finished, pending
-from mlinfra_gcp.shape import alike
 from mlinfra_gcp.table import Body
 
 _FEW = 3
 """So many of one place are read one by one; more by one list call."""
 
 
-class TableType(Changed):
+class TableType(Checked):
     """A native type that is a row of the table."""
 
     async def read(self, client: GcpClient, recorded: ResourceState) -> Observed | None:
@@ -72,7 +71,7 @@ class TableType(Changed):
 
     async def update(self, client: GcpClient, recorded: ResourceState, desired: Desired) -> Observed:
         wanted = self.placed(client, desired.attributes)
-        changed = [n for n in self.row.properties if not _same(recorded.attributes.get(n), wanted.get(n))]
+        changed = self.changed(recorded.attributes, wanted)
         live = await self.get(client, recorded.id)
         if live is None:
             raise NotFound(f"{recorded.id} is gone")
@@ -196,11 +195,3 @@ class TableType(Changed):
             if identity in wanted:
                 answers[identity] = self.observed(client, identity, item, wanted[identity].attributes)
         return answers
-
-
-def _same(recorded: Value, wanted: Value) -> bool:
-    if recorded is None or wanted is None:
-        return recorded is wanted
-    if any(isinstance(v, (Secret, SecretDigest)) for v in (recorded, wanted)):
-        return False
-    return is_known(wanted) and alike(recorded, wanted)

@@ -1,4 +1,5 @@
-"""``vector_database`` on GCP: Milvus standalone on a machine of Compute Engine, its data on a disk that outlives the machine."""
+"""``vector_database`` on GCP: Milvus standalone on a machine of Compute Engine, its data on a disk that outlives the machine;
+or a cluster of Zilliz Cloud."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Needs
 from mlinfra.provider.hardware.lowering import chosen
+from mlinfra.provider.zilliz.lowering import lower_zilliz
 from mlinfra_gcp.lowering.common import given, image, labels, named, offers, own, project, region, text, zonal, zone
-from mlinfra_gcp.lowering.training_cluster import _account, _boot, _interface
+from mlinfra_gcp.lowering.machines import account, boot, interface
 
 _PORT = 19530
 _VERSION = "2.6.4"
@@ -21,7 +23,12 @@ _LEAST = Needs(cpus=4, memory=16 * 2**30)
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     """A ``gcp.compute_instance`` with a ``gcp.compute_disk``; a ``gcp.compute_firewall`` for the ranges of the setting ``allow``; and a
-    ``gcp.reachable``, after which others use it. Without ``allow`` it is reached by its internal address."""
+    ``gcp.reachable``, after which others use it. Without ``allow`` it is reached by its internal address. With ``engine: zilliz``: a
+    ``gcp.zilliz_cluster`` in the region."""
+    if is_deferred(spec.engine):
+        raise context.error("gcp.unknown_database", "engine must be known at plan time", path=("engine",))
+    if spec.engine == "zilliz":
+        return lower_zilliz(spec, context, type="gcp.zilliz_cluster", region=f"gcp-{region(context)}")
     if spec.token is not None:
         raise context.error(
             "gcp.milvus_token",
@@ -55,13 +62,13 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
             "name": name,
             "machineType": f"zones/{zone(context)}/machineTypes/{choice.offer.type}",
             "disks": (
-                _boot(20, f"zones/{zone(context)}/diskTypes/pd-balanced"),
+                boot(20, f"zones/{zone(context)}/diskTypes/pd-balanced"),
                 Map(source=own(context, "link", role="disk"), deviceName="data", autoDelete=False),
             ),
-            "networkInterfaces": (_interface(context),),
+            "networkInterfaces": (interface(context),),
             "metadata": Map(items=(Map(key="startup-script", value=_SCRIPT.replace("@IMAGE@", milvus)),)),
             "tags": Map(items=(name,)),
-            **given(labels=labels(context), serviceAccounts=_account(context)),
+            **given(labels=labels(context), serviceAccounts=account(context)),
         },
     )
     allowed = tuple(context.settings.get("allow") or ())

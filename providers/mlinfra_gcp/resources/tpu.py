@@ -28,7 +28,7 @@ class QueuedResource(TableType):
             Row(
                 type="gcp.tpu_queued_resource", doc="tpu.v2", collection="projects.locations.queuedResources", schema="QueuedResource",
                 scope="location", chosen="queuedResourceId", marks=("tpu", "nodeSpec", 0, "node", "labels"), changes="",
-                request_id=True, delete_query={"force": True}, ready=_ready, hidden=("state",),
+                request_id=True, allowed_by="tpu.nodes.create", delete_query={"force": True}, ready=_ready, hidden=("state",),
                 extra={"status": lambda b: (b.get("state") or {}).get("state", "")},
                 name_pattern=_NAME, costs=True,
             )

@@ -6,7 +6,7 @@ import re
 import threading
 from typing import Any
 
-from fakes.google.documents import Route, document
+from fakes.google.documents import VERSIONS, Route, document, routes
 from fakes.google.server import _ITEMS, NUMBER, PROJECT, Google, Refused
 
 _LONG = ("Operation", "GoogleLongrunningOperation")
@@ -25,8 +25,6 @@ def handle(g: Google, route: Route, params: dict[str, str], query: dict[str, str
 
 def schema_of(route: Route) -> str:
     """The resource's schema: what the collection's get answers with."""
-    from fakes.google.documents import routes
-
     return next(r.response for r in routes(route.service) if r.name == f"{route.collection}.get")
 
 
@@ -70,10 +68,18 @@ def _create(g: Google, route: Route, params: dict[str, str], query: dict[str, st
         g.objects[route.service][name] = touch(g, route.service, schema, kept)
         return g.objects[route.service][name]
 
+    if query.get("validateOnly") == "true":
+        return _validated(g, parent, kept)
     if not route.long:
         return effect()
     at = name if route.service == "aiplatform" else parent
     return g.told(g.begin(route, name, effect, at))
+
+
+def _validated(g: Google, parent: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What a validated request answers: an operation that is done, and nothing is kept, not even that."""
+    name = f"{parent}/operations/{next(g.counter)}"
+    return {"name": name, "done": True, "response": body}
 
 
 def _born(route: Route) -> dict[str, Any]:
@@ -138,7 +144,10 @@ def _list(g: Google, route: Route, params: dict[str, str], query: dict[str, str]
         if re.fullmatch(rf"{re.escape(parent)}/{folder}/[^/]+", name)
     ]
     wanted = query.get("filter", "")
-    if wanted:
+    tagged = re.fullmatch(r'version="([^"]+)"', wanted) if folder == "tags" else None
+    if tagged is not None:
+        every = [(n, h) for n, h in every if h["version"] == tagged[1]]
+    elif wanted:
         test = re.fullmatch(r'(?:labels|user_labels)\.([a-z-]+)=\"?([^"]+)\"?', wanted)
         if test is None:
             raise Refused(400, "INVALID_ARGUMENT", f"filter {wanted}")
@@ -173,6 +182,8 @@ def _patch(g: Google, route: Route, params: dict[str, str], query: dict[str, str
                 held.pop(field, None)
         return touch(g, route.service, schema, held)
 
+    if query.get("validateOnly") == "true":
+        return _validated(g, "/".join(params["name"].split("/")[:4]), {**held, **kept})
     if not route.long:
         return effect()
     return g.told(g.begin(route, params["name"], effect, "/".join(params["name"].split("/")[:4])))
@@ -183,6 +194,9 @@ def _delete(g: Google, route: Route, params: dict[str, str], query: dict[str, st
     held = found(g, route.service, name)
     if route.service == "aiplatform" and held.get("deployedModels"):
         raise Refused(400, "FAILED_PRECONDITION", "The Endpoint has deployed models.")
+    tags = [n for n, h in g.objects[route.service].items() if "/tags/" in n and h.get("version") == name]
+    if tags and query.get("force") != "true":
+        raise Refused(400, "FAILED_PRECONDITION", f"The version is tagged: {', '.join(tags)}")
     if str(held.get("state", "")).endswith(("_RUNNING", "_QUEUED", "_PENDING")):
         raise Refused(400, "FAILED_PRECONDITION", "The job is running.")
 
@@ -207,11 +221,23 @@ def _operation(g: Google, route: Route, params: dict[str, str]) -> dict[str, Any
     return g.told(operation)
 
 
+def _permission(name: str) -> str:
+    """A permission that there is: a service of the documents, one of its collections, what is done to it."""
+    service, _, rest = name.partition(".")
+    folder, _, verb = rest.partition(".")
+    collections = {r.collection.rpartition(".")[2] for r in routes(service)} if service in VERSIONS else set()
+    if folder not in collections | {"nodes"} or verb not in ("create", "upload"):
+        raise Refused(400, "INVALID_ARGUMENT", f"Permission {name} is not valid for this resource.")
+    return name
+
+
 def _policy(g: Google, route: Route, body: Any) -> dict[str, Any]:
     import copy
 
     if route.verb == "getIamPolicy":
         return copy.deepcopy(g.policy)
+    if route.verb == "testIamPermissions":
+        return {"permissions": [p for p in body["permissions"] if _permission(p) not in g.lacking]}
     if route.verb != "setIamPolicy":
         raise Refused(501, "UNIMPLEMENTED", route.name)
     if body["policy"].get("etag") != g.policy["etag"]:

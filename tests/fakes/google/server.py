@@ -28,17 +28,21 @@ class Refused(Exception):
     """An answer that is an error, in Google's shape."""
 
     def __init__(
-        self, code: int, status: str, message: str, *, reason: str = "", metadata: Mapping[str, str] | None = None, link: str = ""
-    ) -> None:
+        self, code: int, status: str, message: str, *, reason: str = "", metadata: Mapping[str, str] | None = None, link: str = "",
+        field: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.code, self.status, self.message, self.reason = code, status, message, reason
-        self.metadata, self.link = dict(metadata or {}), link
+        self.metadata, self.link, self.field = dict(metadata or {}), link, field
 
     def body(self) -> dict[str, Any]:
         details: list[dict[str, Any]] = []
         if self.reason:
             info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": self.reason, "domain": "googleapis.com"}
             details.append({**info, "metadata": self.metadata})
+        if self.field:
+            violation = {"field": self.field, "description": self.message}
+            details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]})
         if self.link:
             details.append({"@type": "type.googleapis.com/google.rpc.Help", "links": [{"description": "more", "url": self.link}]})
         error = {"code": self.code, "status": self.status, "message": self.message, "details": details}
@@ -76,6 +80,7 @@ class Google:
     ``objects``    service → full name → body; ``invalid``: requests that no document allows
     ``polls``      how often an operation is looked at before it is done
     ``failures``   method → errors that its next operations end with; ``refusals``: method → errors that its next calls meet
+    ``lacking``    permissions that the credentials do not hold
     ``runner``     called when a job starts to run: gives its end state and error (tests of whole stacks run the code)
     """
 
@@ -88,6 +93,7 @@ class Google:
         self.polls = 2
         self.failures: dict[str, list[Any]] = {}
         self.refusals: dict[str, list[Refused]] = {}
+        self.lacking: set[str] = set()
         self.operations: dict[str, Operation] = {}
         self.sent: dict[str, str] = {}
         self.policy: dict[str, Any] = {
@@ -151,13 +157,14 @@ class Google:
                     return storage.answer(self, http, parts.path, query, headers, raw)
                 _, service, rest = parts.path.split("/", 2)
                 body = json.loads(raw) if raw else None
-                return 200, json.dumps(self.act(service, http, "/" + unquote(rest), query, body)).encode(), {}
+                return 200, self.act(service, http, "/" + unquote(rest), query, body).encode(), {}
             except Refused as refused:
                 if self.requests:
                     self.requests[-1].status = refused.code
                 return refused.code, json.dumps(refused.body()).encode(), {}
 
-    def act(self, service: str, http: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
+    def act(self, service: str, http: str, path: str, query: dict[str, str], body: Any) -> str:
+        """The answer, as JSON: what happens after it is not in it."""
         path = path.replace(f"/{NUMBER}/", f"/{PROJECT}/")
         route, params = self.checked(service, http, path, query, body)
         request = self.requests[-1]
@@ -167,7 +174,7 @@ class Google:
         refusals = self.refusals.get(route.name)
         if refusals:
             raise refusals.pop(0)
-        answer = self.handler(route)(route, params, query, body)
+        answer = json.dumps(self.handler(route)(route, params, query, body))
         request.status = 200
         self.after_answer(request)
         return answer
