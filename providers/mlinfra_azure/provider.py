@@ -65,6 +65,7 @@ class AzureProvider:
             "azure.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
             "azure.registered_version": f"{_HERE}.resources.registered_version:RegisteredVersion()",
             "azure.traffic_split": f"{_HERE}.resources.traffic_split:TrafficSplit()",
+            "azure.ray_run": f"{_HERE}.resources.ray_run:AzureRayRun()",
             "azure.image": f"{_HERE}.resources.image:Image()",
             "azure.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
             "azure.reachable": "mlinfra.provider.reachable:Reachable()",

@@ -31,7 +31,8 @@ class AzureConfig(BaseModel):
     ``registry``, ``blob``, which may hold ``{account}``) replace them one by one: Azure Stack, private endpoints, emulators.
     ``register_providers``: a resource provider that is not registered is registered; ``purge``: key vaults and workspaces that are
     deleted are purged too, so that their names are free again. ``network`` is the subnet (ARM id) in which machines are put, ``allow``
-    says which ranges reach them; ``milvus_uri`` is where Milvus is reached (through a tunnel or a proxy) instead of at its machine;
+    says which ranges reach them; ``milvus_uri`` is where Milvus is reached (through a tunnel or a proxy) instead of at its machine,
+    ``ray_dashboard`` the same for Ray;
     ``zilliz`` says how Zilliz Cloud is. ``images`` replaces public images; ``poll`` is the pause before an operation is looked at again
     at first, in seconds, where Azure does not say."""
 
@@ -53,5 +54,6 @@ class AzureConfig(BaseModel):
     allow: tuple[str, ...] = ()
     images: dict[str, str] = Field(default_factory=dict)
     zilliz: ZillizSettings = ZillizSettings()
+    ray_dashboard: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     milvus_uri: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     poll: Annotated[float, Field(gt=0, le=60)] = 2.0
