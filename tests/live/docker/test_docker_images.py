@@ -126,5 +126,6 @@ def test_an_archive_is_loaded_under_a_name_of_its_content_and_gone_with_it(stack
     archive.write_bytes(b"no tar at all")
     said = stack.run("apply", "--yes", code=1).err
     assert "app.tar cannot be loaded: " in said and "write it with docker save" in said, said
+    assert stack.container("web")["Image"] == made["two"], "what served before serves on"
     stack.run("destroy", "--yes")
     assert names(made["two"]) == []
