@@ -1,4 +1,4 @@
-"""A second engine, of the tests' own: it may be stopped, and it speaks TLS. Import the fixture ``engine``."""
+"""A second engine, of the tests' own: it may be stopped, and it speaks TLS. Its fixture ``engine`` is in this folder's conftest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +82,7 @@ def engine(docker_api: Any) -> Iterator[Engine]:  # noqa: F811
         pytest.skip("a second engine needs dockerd and root")
     import docker
 
-    made = Engine(Path("/tmp") / f"mlinfra-engine-{os.getpid()}")  # a socket's path is short
+    made = Engine(Path(tempfile.mkdtemp(prefix="mlinfra-engine-", dir="/tmp")))  # a socket's path is short
     try:
         made.start()
         there = docker.APIClient(made.host, version="auto", timeout=600)

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live.docker.own_engine import Engine, docker_api, engine  # noqa: F401  fixtures
+from live.docker.engine import docker_api  # noqa: F401  a fixture
+from live.docker.own_engine import Engine
 from live.docker.stack import Stack
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("own_engine")]
 
 
 def test_an_engine_that_stops_in_mid_apply_is_one_clear_error_and_the_next_apply_finishes(
-    engine: Engine,  # noqa: F811
+    engine: Engine,
     tmp_path: Path,
     run_mlinfra: Callable[..., Any],
 ) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
-from live.docker.own_engine import Engine, docker_api, engine  # noqa: F401  fixtures
+from live.docker.engine import docker_api  # noqa: F401  a fixture
+from live.docker.own_engine import Engine
 from live.docker.stack import Stack, stack  # noqa: F401  a fixture
 from live.servers.authority import Authority
 from live.servers.ssh import SshServer
@@ -55,7 +56,7 @@ def made_and_destroyed(stack: Stack, driver: str) -> None:  # noqa: F811
 
 
 @pytest.fixture
-def over_tls(engine: Engine, tmp_path: Path, run_mlinfra: Callable[..., Any]) -> Iterator[Stack]:  # noqa: F811
+def over_tls(engine: Engine, tmp_path: Path, run_mlinfra: Callable[..., Any]) -> Iterator[Stack]:
     """A stack on the tests' own engine, which is spoken to by TCP with a client's certificate."""
     import docker
 
