@@ -127,7 +127,7 @@ def local_engine() -> Iterator[Engine]:
         from docker.errors import DockerException
     except ImportError as error:
         raise Invalid(
-            f"an image is built with the Docker SDK, which cannot be loaded: {error}", hint="pip install 'docker>=7.1'"
+            f"an image is built with the Docker SDK, which cannot be loaded: {error}", hint="pip install 'mlinfra-iac[images]'"
         ) from None
     where = os.environ.get("DOCKER_HOST", "")
     try:
