@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fakes.google import Google, google
@@ -173,7 +173,9 @@ def clusters() -> Iterator[FakeZilliz]:
 
 class TestGcp(ProviderContract):
     provider = GcpProvider()
-    unsampled = {"gcp.ray_run": "every job of a real Ray head takes seconds: tests/live/gcp/test_ray_job_gcp.py"}
+    unsampled: ClassVar[Mapping[str, str]] = {
+        "gcp.ray_run": "every job of a real Ray head takes seconds: tests/live/gcp/test_ray_job_gcp.py"
+    }
     samples = (
         Sample(
             type="gcp.storage_bucket",
