@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from fakes.zilliz import PROJECT, zilliz
@@ -722,7 +722,9 @@ class TestAws(ProviderContract):
     provider = AwsProvider()
     samples = (*SAMPLES, *OURS, IMAGES, *zilliz_samples("aws.zilliz_cluster"))
     portables = PORTABLES
-    unsampled = {"aws.ray_run": "every job of a real Ray head takes seconds: tests/live/aws/test_ray_job_aws.py"}
+    unsampled: ClassVar[Mapping[str, str]] = {
+        "aws.ray_run": "every job of a real Ray head takes seconds: tests/live/aws/test_ray_job_aws.py"
+    }
 
     @pytest.fixture
     def given(self, sample: Sample, images: str | None) -> Iterator[Mapping[str, Any]]:

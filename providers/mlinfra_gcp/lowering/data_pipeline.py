@@ -6,8 +6,9 @@ from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.data_pipeline import DataPipeline
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.lowerings import given, own, text
 from mlinfra.provider.runs.lowering import pipeline, pipeline_outputs
-from mlinfra_gcp.lowering.common import given, image, labels, named, own, parent, place, run_bucket, text
+from mlinfra_gcp.lowering.common import image, labels, named, parent, place, run_bucket
 
 _SHORT = {
     "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *",

@@ -11,7 +11,8 @@ from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Choice
-from mlinfra_gcp.lowering.common import given, image, labels, machine_spec, named, own, project, text, zonal, zone
+from mlinfra.provider.lowerings import given, own, text
+from mlinfra_gcp.lowering.common import image, labels, machine_spec, named, project, zonal, zone
 from mlinfra_gcp.lowering.machines import account, boot, interface, node_count, outputs_of
 
 _GB = 10**9

@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 from mlinfra.kinds.training_job import TrainingJob
 from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.lowerings import given, own
 from mlinfra.provider.runs.lowering import job, job_outputs, ray_job
-from mlinfra_gcp.lowering.common import given, image, labels, named, own, parent, run_bucket
+from mlinfra_gcp.lowering.common import image, labels, named, parent, run_bucket
 
 _DEFAULT = Map(machineType="n1-standard-4")
 
