@@ -234,6 +234,25 @@ class LoweringContext:
             span=c.span,
         )
 
+    @property
+    def base(self) -> str:
+        """The address of what this provider instance's components share in an environment: ``azure_base``."""
+        return f"{self.provider.replace('.', '_').replace('-', '_')}_base"
+
+    def shared(self, type: str, attributes: Mapping[str, Value], *, role: str, depends_on: tuple[str, ...] = ()) -> Resource:
+        """A native resource that several components stand on (a workspace, its storage account): each gives the same one, and it is
+        made once. It goes when the last of them goes. ``attributes`` must depend on the project, the environment and the settings alone."""
+        return Resource(
+            address=addresses.native(self.base, role),
+            type=type,
+            provider=self.provider,
+            attributes=freeze({k: v for k, v in attributes.items() if v is not None}),
+            depends_on=depends_on,
+            component=self.base,
+            kind="base",
+            span=self.component.span,
+        )
+
     def error(self, code: str, message: str, *, path: Path = (), hint: str = "") -> LoweringError:
         """A LoweringError at the place of the property ``path``."""
         return LoweringError(

@@ -180,7 +180,7 @@ class AzureClient:
         async with waiting():
             await asyncio.sleep(seconds * random.uniform(1.0, 1.2))
 
-    # blobs; a container is named by its address, ``https://ACCOUNT.blob.core.windows.net/CONTAINER``
+    # blobs; a container is named by its address, ``https://ACCOUNT.blob.core.windows.net/CONTAINER`` (with a signature behind it, maybe)
 
     async def upload(
         self, container: str, name: str, source: Path | bytes, *, content_type: str = "application/octet-stream"
@@ -299,20 +299,24 @@ class AzureClient:
         except ImportError:
             raise _missing("azure-storage-blob") from None
         if container not in self._containers:
-            self._containers[container] = ContainerClient.from_container_url(container, credential=self._authenticated())
+            signed = "?" in container  # it carries a signature, which is all that it takes
+            self._containers[container] = ContainerClient.from_container_url(
+                container, credential=None if signed else self._authenticated(), retry_total=2, connection_timeout=10
+            )
+        shown = container.partition("?")[0]
         try:
             return act(self._containers[container])
         except ClientAuthenticationError as error:
-            raise Denied(f"{container}: {_first(error)}", hint=_DATA_ROLE) from None
+            raise Denied(f"{shown}: {_first(error)}", hint=_DATA_ROLE) from None
         except HttpResponseError as error:
             code = str(getattr(error, "error_code", None) or "")
-            body = {"error": {"code": code, "message": f"{container}: {_first(error)}"}}
-            found = failure(int(error.status_code or 500), body, subscription=self.subscription, resource=container)
+            body = {"error": {"code": code, "message": f"{shown}: {_first(error)}"}}
+            found = failure(int(error.status_code or 500), body, subscription=self.subscription, resource=shown)
             if isinstance(found, Denied):
                 found.hint = _DATA_ROLE
             raise found from None
         except AzureError as error:
-            raise Transient(f"{container} cannot be reached: {_first(error)}") from error
+            raise Transient(f"{shown} cannot be reached: {_first(error)}") from error
 
 
 _DATA_ROLE = "blobs need a role of their own: Storage Blob Data Contributor on the storage account"

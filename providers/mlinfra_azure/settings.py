@@ -30,7 +30,8 @@ class AzureConfig(BaseModel):
     which may hold ``{account}``) replace them one by one: Azure Stack, private endpoints, emulators. ``register_providers``: a resource provider
     that is not registered is registered; ``purge``: key vaults and workspaces that are deleted are purged too, so that their names are
     free again. ``identity`` is the user-assigned identity (ARM id) that jobs and machines run as; ``network`` the subnet (ARM id) in which
-    machines are put, ``allow`` says which ranges reach them; ``images`` replaces public images; ``poll`` is the pause before an
+    machines are put, ``allow`` says which ranges reach them; ``images`` replaces public images; ``milvus_uri`` is where Milvus is
+    reached (through a tunnel or a proxy) instead of at its machine; ``poll`` is the pause before an
     operation is looked at again at first, in seconds, where Azure does not say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,4 +51,5 @@ class AzureConfig(BaseModel):
     network: str | None = None
     allow: tuple[str, ...] = ()
     images: dict[str, str] = Field(default_factory=dict)
+    milvus_uri: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     poll: Annotated[float, Field(gt=0, le=60)] = 2.0

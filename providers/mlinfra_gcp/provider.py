@@ -50,7 +50,7 @@ class GcpProvider:
             "gcp.ray_run": f"{_HERE}.resources.ray_run:RayRun()",
             "gcp.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
             "gcp.job_hardware": f"{_HERE}.resources.machines:JobHardware()",
-            "gcp.reachable": f"{_HERE}.resources.machines:Reachable()",
+            "gcp.reachable": "mlinfra.provider.reachable:Reachable()",
         }
     )
     lowerings: Mapping[str, Lowering] = Lazy(

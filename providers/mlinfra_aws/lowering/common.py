@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlinfra.model.resource import Resource
-from mlinfra.model.values import Expr, Map, Value, is_known
+from mlinfra.model.values import Expr, Map, Secret, Value, is_known
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.offers import Offer, load
 from mlinfra.provider.lowerings import given as given
@@ -123,7 +123,10 @@ def service_role(
 
 
 def environment(env: Mapping[str, Value]) -> Map:
-    """Environment variables as AWS takes them: texts."""
-    from mlinfra.provider.runs.words import text as worded
+    """Environment variables as AWS takes them: texts; a secret stays one until the call that needs it."""
+    from mlinfra.provider.runs.words import setting
 
-    return Map({k: worded(v) if is_known(v) else v for k, v in env.items()})
+    def told(value: Value) -> Value:
+        return setting(value) if is_known(value) else value
+
+    return Map({k: Secret(told(v.reveal())) if isinstance(v, Secret) else told(v) for k, v in env.items()})
