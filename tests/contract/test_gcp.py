@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from fakes.google import Google, google
@@ -13,6 +13,7 @@ from fakes.google.runner import run
 from fakes.zilliz import PROJECT, FakeZilliz, zilliz
 from fakes.zilliz import samples as zilliz_samples
 
+from mlinfra.model.values import Map
 from mlinfra.provider.contract import FileDigest
 from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
 from mlinfra_gcp.provider import GcpProvider
@@ -173,9 +174,7 @@ def clusters() -> Iterator[FakeZilliz]:
 
 class TestGcp(ProviderContract):
     provider = GcpProvider()
-    unsampled: ClassVar[Mapping[str, str]] = {
-        "gcp.ray_run": "every job of a real Ray head takes seconds: tests/live/gcp/test_ray_job_gcp.py"
-    }
+    unsampled = Map({"gcp.ray_run": "every job of a real Ray head takes seconds: tests/live/gcp/test_ray_job_gcp.py"})
     samples = (
         Sample(
             type="gcp.storage_bucket",
