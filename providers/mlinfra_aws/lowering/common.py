@@ -7,7 +7,7 @@ from typing import Any
 
 from mlinfra.model.address import native
 from mlinfra.model.resource import Resource
-from mlinfra.model.values import Expr, Map, Ref, Value, is_known
+from mlinfra.model.values import Expr, Map, Ref, Secret, Value, is_known
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.offers import Offer, load
 from mlinfra.provider.naming import physical_name
@@ -142,7 +142,10 @@ def given(**values: Any) -> dict[str, Value]:
 
 
 def environment(env: Mapping[str, Value]) -> Map:
-    """Environment variables as AWS takes them: texts."""
-    from mlinfra.provider.runs.words import text as worded
+    """Environment variables as AWS takes them: texts; a secret stays one until the call that needs it."""
+    from mlinfra.provider.runs.words import setting
 
-    return Map({k: worded(v) if is_known(v) else v for k, v in env.items()})
+    def told(value: Value) -> Value:
+        return setting(value) if is_known(value) else value
+
+    return Map({k: Secret(told(v.reveal())) if isinstance(v, Secret) else told(v) for k, v in env.items()})
