@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
+from mlinfra.model.values import Path
 
-CHANGE_FIELDS: Mapping[tuple[str, ...], tuple[str, ...]] = {
+CHANGE_FIELDS: Mapping[Path, tuple[str, ...]] = {
     ("change",): (
         "address", "component", "kind", "type", "provider", "action", "reason", "runs", "moved_from", "before", "after", "changed",
         "tags", "risk", "cost",
