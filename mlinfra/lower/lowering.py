@@ -174,6 +174,9 @@ class _Run:
             type_ = self._type(resource.type, component)
             if resource.type not in self._validates:
                 self._validates[resource.type] = type_ if isinstance(type_, Validates) else None
+            if resource.component != component.name:
+                self._share(resource, component, type_)
+                continue
             if component.native and len(lowered.resources) > 1:
                 resource = _without_sections(resource, component, lowered.resources, type_)
             if component.tags and resource.existing is None and type_.schema.tagged is not None:
@@ -183,24 +186,39 @@ class _Run:
                 every = [a for d in resource.depends_on for a in needed.get(d, (d,))]
                 resource = dataclasses.replace(resource, depends_on=tuple(dict.fromkeys(every)))
             if resource.address in self.resources:
-                other = self.resources[resource.address]
-                message = f"{component.name} and {other.component} both make a resource with the address {resource.address}"
-                related = ((other.span, "the other one"),) if other.span else ()
-                self.problems.append(
-                    Diagnostic(
-                        code="lower.duplicate_address",
-                        message=message,
-                        span=component.span,
-                        hint="rename one of them",
-                        related=related,
-                        address=component.name,
-                    )
-                )
+                self._note_twice(resource, component)
             self.resources[resource.address] = resource
             addresses.append(resource.address)
         if len(self.problems) == before:
             self._natives[component.name] = tuple(addresses)
             self.exports.found[component.name] = Map({**lowered.outputs, "kind": component.kind})
+
+    def _share(self, resource: Resource, component: Component, type_: ResourceType) -> None:
+        """Take in what components share: the first that gives it makes it, the others must give the same."""
+        known = self.resources.get(resource.address)
+        if known is None:
+            self.problems.extend(check_resource(resource, component, type_.schema, self._validates[resource.type]))
+            self.resources[resource.address] = resource
+        elif known.component != resource.component:
+            self._note_twice(resource, component)
+        elif known != resource:
+            message = (
+                f"provider {component.target!r} gives two different resources for {resource.address}, which components share"
+            )
+            self._bug(message, component)
+
+    def _note_twice(self, resource: Resource, component: Component) -> None:
+        other = self.resources[resource.address]
+        self.problems.append(
+            Diagnostic(
+                code="lower.duplicate_address",
+                message=f"{component.name} and {other.component} both make a resource with the address {resource.address}",
+                span=component.span,
+                hint="rename one of them",
+                related=((other.span, "the other one"),) if other.span else (),
+                address=component.name,
+            )
+        )
 
     def settings(self) -> dict[str, Map]:
         """The settings of every provider instance that was used."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.values import Path
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path as FilePath
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -17,6 +17,7 @@ from mlinfra.model import address as addresses
 from mlinfra.model.change import Risk
 from mlinfra.model.component import Component
 from mlinfra.model.cost import Cost
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
@@ -232,6 +233,25 @@ class LoweringContext:
             settles_after=settles_after,
             existing=c.existing if not role else None,
             span=c.span,
+        )
+
+    @property
+    def base(self) -> str:
+        """The address of what this provider instance's components share in an environment: ``azure_base``."""
+        return f"{self.provider.replace('.', '_').replace('-', '_')}_base"
+
+    def shared(self, type: str, attributes: Mapping[str, Value], *, role: str, depends_on: tuple[str, ...] = ()) -> Resource:
+        """A native resource that several components stand on (a workspace, its storage account): each gives the same one, and it is
+        made once. It goes when the last of them goes. ``attributes`` must depend on the project, the environment and the settings alone."""
+        return Resource(
+            address=addresses.native(self.base, role),
+            type=type,
+            provider=self.provider,
+            attributes=freeze({k: v for k, v in attributes.items() if v is not None}),
+            depends_on=depends_on,
+            component=self.base,
+            kind="base",
+            span=self.component.span,
         )
 
     def error(self, code: str, message: str, *, path: Path = (), hint: str = "") -> LoweringError:

@@ -20,8 +20,9 @@ from mlinfra.provider.planned import as_planned
 OUTPUTS = ("id", "uri", "version", "name", "size")
 
 
-def lowered(spec: Dataset, context: LoweringContext, type: str, *, instead: str) -> Lowered:
-    """One resource of ``type``. The digest of the source is known at plan time, and with it the URI.
+def lowered(spec: Dataset, context: LoweringContext, type: str, *, instead: str, bucket: str = "name") -> Lowered:
+    """One resource of ``type``. The digest of the source is known at plan time, and with it the URI. ``bucket`` is the output by which
+    the type knows its bucket.
 
     LoweringError for a source that is no path of this machine; ``instead`` says what to do about it."""
     path = local_source(spec.source)
@@ -37,7 +38,7 @@ def lowered(spec: Dataset, context: LoweringContext, type: str, *, instead: str)
     resource = context.resource(
         type,
         {
-            "bucket": lookup(spec.bucket, ("name",)),
+            "bucket": lookup(spec.bucket, (bucket,)),
             "name": spec.name or physical_name("", "", context.named),
             "source": path,
             "version": found.digest,

@@ -22,6 +22,7 @@ from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Denied, Failure, NotFound, Transient
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.progress import say
+from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_azure import names, operations
 from mlinfra_azure.errors import NotRegistered, failure
 from mlinfra_azure.marks import Owner
@@ -62,6 +63,7 @@ class AzureClient:
         self.subscription = config.subscription
         self.location = config.location
         self.settings: Mapping[str, Any] = config.model_dump()
+        self.zilliz = Zilliz(config.zilliz)
         self._credential: Any = None
         self._tokens: dict[str, tuple[str, float]] = {}
         self._http: Any = None
@@ -79,10 +81,16 @@ class AzureClient:
         """The resource group in which things are made that do not say otherwise."""
         return names.group_id(self.settings, self.context.project, self.context.environment)
 
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """What never counts as code."""
+        return self.context.excluded
+
     def owner(self, address: str, token: str) -> Owner:
         return Owner(self.context.project, self.context.environment, address, token)
 
     async def close(self) -> None:
+        await self.zilliz.close()
         if self._http is not None:
             await self._http.aclose()
         for container in self._containers.values():
@@ -180,7 +188,7 @@ class AzureClient:
         async with waiting():
             await asyncio.sleep(seconds * random.uniform(1.0, 1.2))
 
-    # blobs; a container is named by its address, ``https://ACCOUNT.blob.core.windows.net/CONTAINER``
+    # blobs; a container is named by its address, ``https://ACCOUNT.blob.core.windows.net/CONTAINER`` (with a signature behind it, maybe)
 
     async def upload(
         self, container: str, name: str, source: Path | bytes, *, content_type: str = "application/octet-stream"
@@ -263,6 +271,10 @@ class AzureClient:
                 self._tokens[scope] = kept, until
             return kept
 
+    def token_now(self, scope: str) -> str:
+        """A token for ``scope``, for whoever may block."""
+        return self._asked(scope)[0]
+
     def _asked(self, scope: str) -> tuple[str, float]:
         from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 
@@ -299,20 +311,24 @@ class AzureClient:
         except ImportError:
             raise _missing("azure-storage-blob") from None
         if container not in self._containers:
-            self._containers[container] = ContainerClient.from_container_url(container, credential=self._authenticated())
+            signed = "?" in container  # it carries a signature, which is all that it takes
+            self._containers[container] = ContainerClient.from_container_url(
+                container, credential=None if signed else self._authenticated(), retry_total=2, connection_timeout=10
+            )
+        shown = container.partition("?")[0]
         try:
             return act(self._containers[container])
         except ClientAuthenticationError as error:
-            raise Denied(f"{container}: {_first(error)}", hint=_DATA_ROLE) from None
+            raise Denied(f"{shown}: {_first(error)}", hint=_DATA_ROLE) from None
         except HttpResponseError as error:
             code = str(getattr(error, "error_code", None) or "")
-            body = {"error": {"code": code, "message": f"{container}: {_first(error)}"}}
-            found = failure(int(error.status_code or 500), body, subscription=self.subscription, resource=container)
+            body = {"error": {"code": code, "message": f"{shown}: {_first(error)}"}}
+            found = failure(int(error.status_code or 500), body, subscription=self.subscription, resource=shown)
             if isinstance(found, Denied):
                 found.hint = _DATA_ROLE
             raise found from None
         except AzureError as error:
-            raise Transient(f"{container} cannot be reached: {_first(error)}") from error
+            raise Transient(f"{shown} cannot be reached: {_first(error)}") from error
 
 
 _DATA_ROLE = "blobs need a role of their own: Storage Blob Data Contributor on the storage account"

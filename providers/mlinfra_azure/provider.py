@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
+
+if TYPE_CHECKING:
+    from mlinfra.provider.terraform import TerraformType
 
 _HERE = "mlinfra_azure"
 
@@ -56,11 +59,36 @@ class AzureProvider:
             "azure.container_app_environment": f"{_HERE}.resources.apps:ContainerAppEnvironment()",
             "azure.log_analytics_workspace": f"{_HERE}.resources.apps:LogAnalyticsWorkspace()",
             "azure.arm": f"{_HERE}.resources.arm:Arm()",
+            "azure.dataset": f"{_HERE}.resources.dataset:Dataset()",
+            "azure.text_files": f"{_HERE}.resources.text_files:TextFiles()",
+            "azure.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
+            "azure.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
+            "azure.registered_version": f"{_HERE}.resources.registered_version:RegisteredVersion()",
+            "azure.traffic_split": f"{_HERE}.resources.traffic_split:TrafficSplit()",
+            "azure.ray_run": f"{_HERE}.resources.ray_run:AzureRayRun()",
+            "azure.image": f"{_HERE}.resources.image:Image()",
+            "azure.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
+            "azure.reachable": "mlinfra.provider.reachable:Reachable()",
         }
     )
-    lowerings: Mapping[str, Lowering] = Lazy({})
+    lowerings: Mapping[str, Lowering] = Lazy(
+        {
+            kind: f"{_HERE}.lowering.{kind}:lower"
+            for kind in (
+                "bucket", "dataset", "data_pipeline", "training_cluster", "training_job", "model_registry", "model", "endpoint",
+                "vector_database", "image",
+            )
+        }
+    )  # fmt: skip
     everywhere: frozenset[str] = frozenset()
     max_concurrency = 64
+
+    @property
+    def terraform(self) -> Mapping[str, TerraformType]:
+        """What Terraform calls these types (for the plan's JSON)."""
+        from mlinfra_azure.terraform import TYPES
+
+        return TYPES
 
     @property
     def config(self) -> type[Any]:

@@ -108,6 +108,14 @@ def allow(actions: Iterable[str], resources: Iterable[Value]) -> Map:
     return _allow(actions, resources)
 
 
+def reach(context: LoweringContext, where: Value) -> tuple[Map, ...]:
+    """A job reads what its inputs name, which may lie in any bucket of the stack, and writes into the bucket ``where``."""
+    arn = text("arn:aws:s3:::${name}", name=where)
+    stack = "-".join(p for p in (context.project, context.environment) if p)
+    read = ("s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation")
+    return may_write(arn), allow(read, (f"arn:aws:s3:::{stack}-*", f"arn:aws:s3:::{stack}-*/*"))
+
+
 def service_role(
     context: LoweringContext, name: str, statements: Iterable[Map], *, service: str | tuple[str, ...] = "sagemaker.amazonaws.com",
     role: str = "role",

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mlinfra.model.change import SAFE, Risk
+from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import DEFERRED, Map, Path, Secret, SecretDigest, Value, is_known, reveal, thaw
 from mlinfra.provider.bodies import field_problems, value_problems
+from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra_azure import marks, names, operations
 from mlinfra_azure.client import AzureClient
@@ -154,6 +156,11 @@ class TableType(Bodied):
 
     def assess(self, before: Map, after: Map) -> Risk:
         return self.row.assess(before, after) if self.row.assess else SAFE
+
+    def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
+        from mlinfra_azure.prices import price
+
+        return price(self.row.type, attributes, settings)
 
     def said(self, attributes: Mapping[str, Value]) -> str:
         return f"{self.row.type.partition('.')[2].replace('_', ' ')} {attributes.get('name') or self.row.only}".strip()

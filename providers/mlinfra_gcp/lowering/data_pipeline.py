@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from mlinfra.kinds.base import is_deferred
+from mlinfra.kinds.cron import SHORTHANDS
 from mlinfra.kinds.data_pipeline import DataPipeline
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.runs.lowering import pipeline, pipeline_outputs
 from mlinfra_gcp.lowering.common import given, image, labels, named, own, parent, place, run_bucket, text
-
-_SHORT = {
-    "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
-}  # fmt: skip
 
 
 def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
@@ -40,7 +36,7 @@ def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:
             ),
             **given(labels=labels(context), serviceAccount=account),
         )
-        when: Value = spec.schedule if is_deferred(spec.schedule) else _SHORT.get(spec.schedule, spec.schedule)
+        when: Value = spec.schedule if is_deferred(spec.schedule) else SHORTHANDS.get(spec.schedule, spec.schedule)
         resources.append(
             context.resource(
                 "gcp.vertex_schedule",

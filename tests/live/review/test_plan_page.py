@@ -18,7 +18,7 @@ from mlinfra.model.change import Action, Change
 from mlinfra.model.plan import Plan
 from mlinfra.model.values import freeze
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("pull_request")]
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 NASTY = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 

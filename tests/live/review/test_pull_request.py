@@ -12,7 +12,7 @@ import pytest
 from live.review.conftest import EXAMPLE, SECRET, PullRequest
 from markdown_it import MarkdownIt
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("pull_request")]
 SCHEMA = json.loads((Path(__file__).parents[3] / "schemas/plan.schema.json").read_text())
 
 

@@ -6,26 +6,21 @@ https://learn.microsoft.com/rest/api/keyvault/keys/wrap-key, …/unwrap-key, htt
 from __future__ import annotations
 
 import base64
-import datetime
-import ipaddress
 import json
 import re
 import ssl
 import urllib.parse
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import NameOID
+from fakes import entra
 from fakes.serving import Handler, served
 
-TENANT, CLIENT, CLIENT_SECRET = "11111111-2222-3333-4444-555555555555", "app", "client-secret-of-the-app"
 VERSION = "0123456789abcdef0123456789abcdef"
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)
 
@@ -38,16 +33,13 @@ class Vault:
     address: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
     keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=dict)
-    tokens: set[str] = field(default_factory=set)
+    authority: entra.Authority = field(default_factory=entra.Authority)
     calls: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables with which azure-identity's own chain finds the app and its authority."""
-        return {
-            "AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": CLIENT_SECRET,
-            "AZURE_AUTHORITY_HOST": self.address, "REQUESTS_CA_BUNDLE": str(self.certificate),
-        }  # fmt: skip
+        return entra.environment(self.address, self.certificate)
 
     def make_key(self, name: str) -> str:
         self.keys[name] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -63,7 +55,7 @@ class Refused(Exception):
 @contextmanager
 def azure_vault(folder: Path) -> Iterator[Vault]:
     """A vault and its authority on a free port, with a certificate of its own, for as long as the block lasts."""
-    certificate, key = _certificate(folder)
+    certificate, key = entra.certificate(folder)
     vault = Vault(certificate)
 
     class Answers(Handler):
@@ -74,7 +66,7 @@ def azure_vault(folder: Path) -> Iterator[Vault]:
                 status, tree = 200, _answer(vault, self.command, url, self.headers.get("Authorization", ""), body)
             except Refused as refused:
                 status, tree = refused.status, {"error": {"code": refused.code, "message": str(refused)}}
-            challenge = f'Bearer authorization="{vault.address}/{TENANT}", resource="https://vault.azure.net"'
+            challenge = f'Bearer authorization="{vault.address}/{entra.TENANT}", resource="https://vault.azure.net"'
             headers = {"WWW-Authenticate": challenge} if status == 401 else {}
             self.reply(status, json.dumps(tree).encode(), {"Content-Type": "application/json", **headers})
 
@@ -87,9 +79,12 @@ def azure_vault(folder: Path) -> Iterator[Vault]:
 
 
 def _answer(vault: Vault, method: str, url: urllib.parse.SplitResult, authorization: str, body: bytes) -> dict[str, Any]:
-    if url.path.startswith(f"/{TENANT}/"):
-        return _authority(vault, url.path, body)
-    if authorization.removeprefix("Bearer ") not in vault.tokens:
+    if url.path.startswith(f"/{entra.TENANT}/"):
+        try:
+            return vault.authority.answer(vault.address, url.path, body)
+        except entra.NoToken as refused:
+            raise Refused(401, "invalid_client", str(refused)) from None
+    if vault.authority.audience(authorization) != "https://vault.azure.net":
         raise Refused(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
     if "api-version" not in urllib.parse.parse_qs(url.query):
         raise Refused(400, "BadParameter", "api-version must be specified")
@@ -114,46 +109,3 @@ def _answer(vault: Vault, method: str, url: urllib.parse.SplitResult, authorizat
             raise Refused(400, "BadParameter", "The parameter is incorrect.") from None
         return {"kid": kid, "value": base64.urlsafe_b64encode(done).rstrip(b"=").decode()}
     raise Refused(404, "NotFound", url.path)
-
-
-def _authority(vault: Vault, path: str, body: bytes) -> dict[str, Any]:
-    if path.endswith("/openid-configuration"):
-        base = f"{vault.address}/{TENANT}"
-        return {
-            "issuer": f"{base}/v2.0", "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize", "device_authorization_endpoint": f"{base}/oauth2/v2.0/devicecode",
-        }  # fmt: skip
-    given = urllib.parse.parse_qs(body.decode())
-    wanted = {"client_id": CLIENT, "client_secret": CLIENT_SECRET, "grant_type": "client_credentials"}
-    if (
-        any(given.get(k) != [v] for k, v in wanted.items())
-        or "https://vault.azure.net/.default" not in given.get("scope", [""])[0]
-    ):
-        raise Refused(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
-    token = uuid.uuid4().hex
-    vault.tokens.add(token)
-    return {"token_type": "Bearer", "expires_in": 3600, "ext_expires_in": 3600, "access_token": token}
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, private = folder / "vault.pem", folder / "vault.key"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, private

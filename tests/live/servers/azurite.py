@@ -29,21 +29,24 @@ def _command() -> str:
 
 
 @contextmanager
-def azurite() -> Iterator[str]:
-    """The connection string of a running Azurite; what it holds ends with it."""
+def azurite(tls: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """The connection string of a running Azurite; what it holds ends with it. With ``tls`` (certificate and key) it speaks https and takes the
+    tokens of whatever authority."""
     command = _command()
+    secure = [] if tls is None else ["--cert", str(tls[0]), "--key", str(tls[1]), "--oauth", "basic"]
     with tempfile.TemporaryDirectory(prefix="mlinfra-azurite-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [command, "--blobHost", "127.0.0.1", "--blobPort", "0", "--location", folder, "--skipApiVersionCheck"],
+                [command, "--blobHost", "127.0.0.1", "--blobPort", "0", "--location", folder, "--skipApiVersionCheck", *secure],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env={k: v for k, v in os.environ.items() if k != "MLINFRA_TEST_MARKER"},  # it outlives the test that asks first
             )
         try:
             url = _address(process, log)
-            yield f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_KEY};BlobEndpoint={url}/{_ACCOUNT};"
+            scheme = url.partition(":")[0]
+            yield f"DefaultEndpointsProtocol={scheme};AccountName={_ACCOUNT};AccountKey={_KEY};BlobEndpoint={url}/{_ACCOUNT};"
         finally:
             process.terminate()
             try:
@@ -56,7 +59,7 @@ def azurite() -> Iterator[str]:
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = re.search(r"listens on (http://[\d.]+:\d+)", log.read_text(errors="replace"))
+        found = re.search(r"listens on (https?://[\d.]+:\d+)", log.read_text(errors="replace"))
         if found:
             return found[1]
         assert process.poll() is None, log.read_text(errors="replace")

@@ -16,22 +16,6 @@ def best(use: str, region: str = "us-east-1", **resources: object) -> str:
     return choose(OFFERS, needs_of(Resources.model_validate(resources), use), region, target="aws").offer.type
 
 
-def test_a_type_has_the_same_hardware_on_every_line() -> None:
-    seen: dict[str, object] = {}
-    for o in OFFERS:
-        hardware = (o.vcpus, o.memory, o.accelerator, o.count, o.accelerator_memory, o.uses)
-        assert seen.setdefault(o.type, hardware) == hardware
-
-
-def test_a_type_has_one_price_in_a_region() -> None:
-    seen = set()
-    for o in OFFERS:
-        assert o.regions
-        for region in o.regions:
-            assert (o.type, region) not in seen
-            seen.add((o.type, region))
-
-
 def test_a_family_s_price_of_a_cpu_is_one_in_a_region() -> None:
     """AWS prices families so (burstable ones by their memory); an outlier is a mistake of the source."""
     by_family: dict[tuple[str, str], list[float]] = {}

@@ -233,7 +233,7 @@ def test_drift_is_an_update_from_what_was_recorded_to_what_was_found() -> None:
 
 def test_every_name_of_the_tables_belongs_to_a_type_that_there_is() -> None:
     registry = Registry()
-    for provider, prefix in (("aws", "aws_"), ("gcp", "google_")):
+    for provider, prefix in (("aws", "aws_"), ("gcp", "google_"), ("azure", "azurerm_")):
         found = registry.get(provider)
         table = found.terraform  # type: ignore[attr-defined]
         prefixes = (prefix, "zillizcloud_")  # a service of its own that both sell

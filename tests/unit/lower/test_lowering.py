@@ -308,3 +308,41 @@ def test_lowering_twice_gives_equal_stacks(tmp_path: Path, registry: Registry) -
         "  c: {kind: data, input: '${b.map(k, b[k].output)}', depends_on: [raw]}\noutputs: {o: '${c.output}'}\n"
     )
     assert lowered(tmp_path, registry, text) == lowered(tmp_path, registry, text)
+
+
+def lower_sharing(spec: Any, context: LoweringContext) -> Lowered:
+    """A resource that stands on one that all share; ``name: odd`` breaks the promise that each gives the same."""
+    size = 2 if spec.name == "odd" else 1
+    base = context.shared("fake.thing", {"name": f"{context.project}-base", "size": size}, role="ground", depends_on=())
+    main = context.resource("fake.thing", {"name": Ref(base.address, ("name",))})
+    return Lowered(resources=(base, main), outputs=Map(id="x", name="x", uri="x"))
+
+
+def test_what_components_share_is_one_resource_of_its_own(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fake, "lowerings", {"bucket": lower_sharing})
+    text = "resources:\n  a: {kind: bucket, tags: {x: y}, native: {size: 5}}\n  b: {kind: bucket, depends_on: [a]}\n"
+    stack = lowered(tmp_path, registry, text)
+    assert sorted(stack.resources) == ["a", "b", "fake_base.ground"]
+    shared = stack.resources["fake_base.ground"]
+    assert (shared.component, shared.attributes, shared.depends_on) == ("fake_base", Map(name="demo-base", size=1), ())
+    assert stack.resources["b"].depends_on == ("a",)
+
+
+def test_what_components_share_must_be_the_same_from_each(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fake, "lowerings", {"bucket": lower_sharing})
+    (problem,) = problems(tmp_path, registry, "resources:\n  a: {kind: bucket}\n  b: {kind: bucket, name: odd}\n")
+    assert problem.code == "provider.bug" and "two different resources for fake_base.ground" in problem.message
+
+
+def test_a_component_may_have_the_name_of_what_is_shared(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fake, "lowerings", {"bucket": lower_sharing})
+    text = "resources:\n  a: {kind: bucket}\n  fake_base: {kind: fake.thing, name: mine}\n"
+    stack = lowered(tmp_path, registry, text)
+    assert stack.resources["fake_base"].attributes["name"] == "mine"
+    assert stack.resources["fake_base.ground"].component == "fake_base"

@@ -1,0 +1,34 @@
+"""Every line of every cloud's catalogue is believable."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlinfra.provider.hardware.offers import load, problems
+
+CATALOGUES = ("mlinfra_aws", "mlinfra_gcp", "mlinfra_azure")
+
+
+@pytest.mark.parametrize("package", CATALOGUES)
+def test_no_line_is_implausible(package: str) -> None:
+    offers = load(package)
+    assert len(offers) > 500
+    assert [(o.type, p) for o in offers for p in problems(o)] == []
+
+
+@pytest.mark.parametrize("package", CATALOGUES)
+def test_a_type_has_the_same_hardware_on_every_line(package: str) -> None:
+    seen: dict[str, object] = {}
+    for o in load(package):
+        hardware = (o.vcpus, o.memory, o.accelerator, o.count, o.accelerator_memory, o.uses)
+        assert seen.setdefault(o.type, hardware) == hardware
+
+
+@pytest.mark.parametrize("package", CATALOGUES)
+def test_a_type_has_one_price_in_a_region(package: str) -> None:
+    seen = set()
+    for o in load(package):
+        assert o.regions
+        for region in o.regions:
+            assert (o.type, region) not in seen
+            seen.add((o.type, region))
