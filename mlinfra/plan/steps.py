@@ -2,7 +2,7 @@
 
 create, update, import   after what the resource needs
 delete                   after everything that was recorded to depend on it has been deleted or moved on, and after what it lies in
-                         was repaired: nothing can be dropped from a server that is down
+                         was repaired: nothing can be dropped from a server that is down; of what is replaced, after what the successor needs
 replace                  delete then create; with create_first: create, then the dependents, then delete the old one
 settles_after            after everything that depends on the named addresses
 """
@@ -111,6 +111,7 @@ class _Builder:
             if c.action is Action.FORGET:
                 self.forgotten.append((i, Operation.FORGET))
         self._reversed: Mapping[str, Sequence[str]] | None = None
+        self._late: set[str] | None = None
         self.holders = holders
         self.recorded_dependents: dict[str, list[str]] = {}
         for (address, deposed), r in priors.items():
@@ -157,6 +158,9 @@ class _Builder:
         if change.action is Action.REPLACE and change.may_be_noop and not change.create_first:
             # whether it has to go at all shows when what it refers to has been made
             waits.extend(n for n in self._upstream(address) if not self._is_delete_first(n))
+        elif change.action is Action.REPLACE and not change.create_first:
+            # what its successor needs is made while it still stands: if that fails, it goes on
+            waits.extend(n for n in self._upstream(address) if self.changes[n[0]].address not in self._waiting())
         return waits
 
     def _repairs(self, address: str) -> list[Node]:
@@ -175,6 +179,14 @@ class _Builder:
     def _is_delete_first(self, node: Node) -> bool:
         change = self.changes[node[0]]
         return change.action is Action.REPLACE and not change.create_first
+
+    def _waiting(self) -> set[str]:
+        """The addresses that are made only after some deletion, or after everything else: what waits for such a one is deleted itself."""
+        if self._late is None:
+            late = [a for a, node in self.maker.items() if self._is_delete_first(node)]
+            late += [a for a, resource in self.wanted.items() if resource.settles_after]
+            self._late = closure(late, self._dependents_of)
+        return self._late
 
     def _after_successor(self, address: str) -> list[Node]:
         """An old object goes when its successor stands and everything that refers to it has moved over."""

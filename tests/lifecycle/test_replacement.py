@@ -8,6 +8,7 @@ from fakes.lab import Lab, thing
 
 from mlinfra.model.component import Lifecycle
 from mlinfra.model.values import Ref
+from mlinfra.provider.failures import Invalid
 
 
 def mutations(lab: Lab) -> list[str]:
@@ -149,3 +150,22 @@ def test_what_depends_on_something_that_cannot_be_created_first_gives_way(tmp_pa
         thing("top", name="t2", value=Ref("base", ("url",)), lifecycle=first),
     )
     assert mutations(lab) == ["delete t1", "delete b", "create b", "create t2"]
+
+
+def test_what_is_replaced_stands_until_what_its_successor_needs_is_made(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    image = {"type": "fake.config"}
+    lab.run(thing("image", name="i1", value=1, **image), thing("web", name="w1", value=Ref("image", ("url",))))
+    successors = (thing("image", name="i2", value=2, **image), thing("web", name="w2", value=Ref("image", ("url",))))
+
+    def refuse(operation: str, who: str) -> None:
+        if (operation, who) == ("create", "i2"):
+            raise Invalid("it cannot be built")
+
+    lab.cloud.before = refuse
+    lab.run(*successors)
+    assert lab.cloud.names() == ["i1", "w1"]
+    lab.cloud.before = None
+    lab.cloud.log.clear()
+    lab.run(*successors)
+    assert mutations(lab) == ["create i2", "delete w1", "create w2", "delete i1"]
