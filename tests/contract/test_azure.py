@@ -173,7 +173,7 @@ class TestAzure(ProviderContract):
     provider = Natives()
     unsampled = dict.fromkeys(
         ("azure.dataset", "azure.reachable", "azure.training_run", "azure.text_files", "azure.registered_version", "azure.traffic_split",
-         "azure.pipeline_run"), "tests/contract/test_azure_runs.py samples it",
+         "azure.pipeline_run", "azure.image", "azure.zilliz_cluster"), "tests/contract/test_azure_runs.py samples it",
     )  # fmt: skip
     samples = (
         Sample(type="azure.resource_group", create={"name": "rows", "tags": {"team": "ml"}}, update={"name": "rows", "tags": {"team": "data"}},
