@@ -10,6 +10,7 @@ import pytest
 import yaml
 from fakes.azure import Azure, azure
 from fakes.azure.server import SUBSCRIPTION, Refused
+from fakes.entra import TENANT
 
 pytest.importorskip("azure.identity", reason="azure-identity is not installed")
 pytestmark = pytest.mark.live
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.live
 VAULT = {
     "kind": "azure.key_vault",
     "properties": {"name": "acme-keys"},
-    "tenantId": "t",
+    "tenantId": TENANT,
     "sku": {"family": "A", "name": "standard"},
 }
 PUT = "PUT Microsoft.KeyVault/vaults"
@@ -47,9 +48,11 @@ def apply(folder: Path, state: Azure, run: Callable[..., Any], block: Any, **set
 @pytest.mark.parametrize(
     ("refusal", "said"),
     [
-        (Refused(403, "AuthorizationFailed", DENIED), ("[provider.denied]", "AuthorizationFailed, request ", "a role that allows Microsoft.KeyVault/vaults/write")),
+        (Refused(403, "AuthorizationFailed", DENIED),
+         ("[provider.denied]", "AuthorizationFailed, request ", "a role that allows Microsoft.KeyVault/vaults/write")),
         (Refused(400, "OperationNotAllowed", "exceeding approved quota of vaults"), ("[provider.quota]", "QuotaMenuBlade")),
-        (Refused(409, "ConflictError", "A vault with the same name already exists in deleted state."), ("az keyvault purge --name acme-keys", "purge: true")),
+        (Refused(409, "ConflictError", "A vault with the same name already exists in deleted state."),
+         ("az keyvault purge --name acme-keys", "purge: true")),
     ],
 )  # fmt: skip
 def test_a_refusal_is_told_at_its_line_with_azures_code_and_the_way_out(
