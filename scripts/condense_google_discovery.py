@@ -34,7 +34,11 @@ METHODS: dict[str, tuple[str, ...]] = {
     ),
     "iam.v1": _of("projects.serviceAccounts", *_CRUD),
     "cloudresourcemanager.v3": _of("projects", "get", "getIamPolicy", "setIamPolicy", "testIamPermissions"),
-    "artifactregistry.v1": (*_of("projects.locations.repositories", *_CRUD), "projects.locations.operations.get"),
+    "artifactregistry.v1": (
+        *_of("projects.locations.repositories", *_CRUD),
+        *_of("projects.locations.repositories.packages", "tags.list", "tags.delete", "versions.delete"),
+        "projects.locations.operations.get",
+    ),
     "compute.v1": (
         *_of("disks", "insert", "get", "list", "delete", "resize", "setLabels"),
         *_of("instances", "insert", "get", "list", "delete", "setLabels", "setMetadata", "setTags", "getSerialPortOutput"),

@@ -47,12 +47,18 @@ def _origin(cost: Cost) -> str:
     return harmless(f" ({said})") if said else ""
 
 
+def delta_text(total: CostTotal) -> str:
+    """``+20.00``, and of how many that come, go or change the price is not known."""
+    moving = len(set(total.unknown) ^ set(total.unknown_before))
+    return money(total.delta, sign=True) + (f" and {moving} unknown" if moving else "")
+
+
 def total_text(total: CostTotal) -> str:
     """``Cost: 10.00 → 30.00 USD a month (+20.00).``, whose figures these are, and what is not in the sum."""
-    if total.before == total.after:
+    if total.before == total.after and total.delta_is_known:
         line = f"Cost: {money(total.after)} USD a month, as before"
     else:
-        line = f"Cost: {money(total.before)} → {money(total.after)} USD a month ({money(total.delta, sign=True)})"
+        line = f"Cost: {money(total.before)} → {money(total.after)} USD a month ({delta_text(total)})"
     if total.sources:
         line += f", by {'; '.join(total.sources)}" + (f"; oldest figure of {total.as_of}" if total.as_of else "")
     lines = [harmless(f"{line}.")]

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path as FilePath
 from typing import Any, ParamSpec, TypeVar
 
 from mlinfra.provider.contract import ProviderContext
-from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, Throttled, Transient
+from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, NotFound, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
 from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_aws.engine.batch import Batcher
@@ -116,6 +117,35 @@ class Aws:
         """``function`` in the pool of threads, with this task's context."""
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(function, *args, **kwargs))
+
+    # a store of blobs, as mlinfra.provider.runs.kept has it
+
+    async def upload(
+        self, place: str, name: str, source: FilePath | bytes, *, content_type: str = "application/octet-stream"
+    ) -> None:
+        body = source if isinstance(source, bytes) else await self.run(source.read_bytes)
+        await self.run(lambda: self.insist("s3", "PutObject", Bucket=place, Key=name, Body=body, ContentType=content_type))
+
+    async def download(self, place: str, name: str) -> bytes | None:
+        def fetch() -> bytes | None:
+            try:
+                found: bytes = self.insist("s3", "GetObject", Bucket=place, Key=name)["Body"].read()
+            except NotFound:
+                return None
+            return found
+
+        return await self.run(fetch)
+
+    async def objects(self, place: str, prefix: str) -> dict[str, tuple[int, str]]:
+        rows = await self.run(lambda: self.listed("s3", "ListObjectsV2", "Contents", Bucket=place, Prefix=prefix))
+        return {row["Key"]: (int(row["Size"]), str(row["ETag"])) for row in rows}
+
+    async def remove_objects(self, place: str, prefix: str) -> int:
+        from mlinfra_aws.objects import delete
+
+        found = await self.objects(place, prefix)
+        await self.run(delete, self, place, found)
+        return len(found)
 
     async def close(self) -> None:
         await self.zilliz.close()

@@ -58,6 +58,7 @@ class AwsProvider:
             "aws.model_artifact": f"{_HERE}.resources.artifact:ModelArtifact()",
             "aws.run_code": f"{_HERE}.resources.code:RunCode()",
             "aws.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
+            "aws.ray_run": f"{_HERE}.resources.ray_run:RUN",
             "aws.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
         }
     )

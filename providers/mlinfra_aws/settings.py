@@ -54,6 +54,7 @@ class AwsConfig(BaseModel):
     ``images``               container images in the place of AWS's own: cpu, gpu, neuron, serving, serving-gpu, milvus
     ``network``              where machines stand, and who may connect to them
     ``milvus_uri``           an address of Milvus in the place of the machine's own: a tunnel or a load balancer in front of it
+    ``ray_dashboard``        an address of Ray heads' dashboards in the place of the machines' own: a tunnel
     ``registry``             where images are pushed in the place of ECR's own address: a private endpoint of it
     ``zilliz``               how Zilliz Cloud is reached (``engine: zilliz``): project, api_key, endpoint
     """
@@ -71,6 +72,7 @@ class AwsConfig(BaseModel):
     images: Mapping[Literal["cpu", "gpu", "neuron", "serving", "serving-gpu", "milvus"], str] = Field(default_factory=dict)
     network: Network = Network()
     milvus_uri: str | None = None
+    ray_dashboard: str | None = None
     registry: str | None = None
     zilliz: ZillizSettings = ZillizSettings()
 

@@ -22,6 +22,7 @@ from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Denied, Failure, NotFound, Transient
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.progress import say
+from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_azure import names, operations
 from mlinfra_azure.errors import NotRegistered, failure
 from mlinfra_azure.marks import Owner
@@ -62,6 +63,7 @@ class AzureClient:
         self.subscription = config.subscription
         self.location = config.location
         self.settings: Mapping[str, Any] = config.model_dump()
+        self.zilliz = Zilliz(config.zilliz)
         self._credential: Any = None
         self._tokens: dict[str, tuple[str, float]] = {}
         self._http: Any = None
@@ -79,10 +81,16 @@ class AzureClient:
         """The resource group in which things are made that do not say otherwise."""
         return names.group_id(self.settings, self.context.project, self.context.environment)
 
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """What never counts as code."""
+        return self.context.excluded
+
     def owner(self, address: str, token: str) -> Owner:
         return Owner(self.context.project, self.context.environment, address, token)
 
     async def close(self) -> None:
+        await self.zilliz.close()
         if self._http is not None:
             await self._http.aclose()
         for container in self._containers.values():
@@ -262,6 +270,10 @@ class AzureClient:
                 kept, until = await asyncio.to_thread(self._asked, scope)
                 self._tokens[scope] = kept, until
             return kept
+
+    def token_now(self, scope: str) -> str:
+        """A token for ``scope``, for whoever may block."""
+        return self._asked(scope)[0]
 
     def _asked(self, scope: str) -> tuple[str, float]:
         from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError

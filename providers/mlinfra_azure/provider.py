@@ -65,6 +65,9 @@ class AzureProvider:
             "azure.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
             "azure.registered_version": f"{_HERE}.resources.registered_version:RegisteredVersion()",
             "azure.traffic_split": f"{_HERE}.resources.traffic_split:TrafficSplit()",
+            "azure.ray_run": f"{_HERE}.resources.ray_run:AzureRayRun()",
+            "azure.image": f"{_HERE}.resources.image:Image()",
+            "azure.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
             "azure.reachable": "mlinfra.provider.reachable:Reachable()",
         }
     )
@@ -73,7 +76,7 @@ class AzureProvider:
             kind: f"{_HERE}.lowering.{kind}:lower"
             for kind in (
                 "bucket", "dataset", "data_pipeline", "training_cluster", "training_job", "model_registry", "model", "endpoint",
-                "vector_database",
+                "vector_database", "image",
             )
         }
     )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from mlinfra.provider.zilliz.settings import ZillizSettings
 from mlinfra_azure.marks import PREFIX
 
 _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -25,14 +26,15 @@ def _tags(given: dict[str, str]) -> dict[str, str]:
 class AzureConfig(BaseModel):
     """``subscription`` is its GUID; ``location`` where things are made that do not say otherwise.
 
-    ``resource_group`` and ``workspace`` are those in which things are made; what is not there is made, and what is not named gets a
-    name of its own a project and environment. ``cloud`` picks Azure's addresses, ``authority`` and ``endpoints`` (``arm``, ``blob``,
-    which may hold ``{account}``) replace them one by one: Azure Stack, private endpoints, emulators. ``register_providers``: a resource provider
-    that is not registered is registered; ``purge``: key vaults and workspaces that are deleted are purged too, so that their names are
-    free again. ``identity`` is the user-assigned identity (ARM id) that jobs and machines run as; ``network`` the subnet (ARM id) in which
-    machines are put, ``allow`` says which ranges reach them; ``images`` replaces public images; ``milvus_uri`` is where Milvus is
-    reached (through a tunnel or a proxy) instead of at its machine; ``poll`` is the pause before an
-    operation is looked at again at first, in seconds, where Azure does not say."""
+    ``resource_group``, ``workspace`` and ``identity`` (ARM id: what jobs, machines and endpoints run as) are taken as they are where they are
+    named; otherwise a project and environment has its own. ``cloud`` picks Azure's addresses, ``authority`` and ``endpoints`` (``arm``,
+    ``registry``, ``blob``, which may hold ``{account}``) replace them one by one: Azure Stack, private endpoints, emulators.
+    ``register_providers``: a resource provider that is not registered is registered; ``purge``: key vaults and workspaces that are
+    deleted are purged too, so that their names are free again. ``network`` is the subnet (ARM id) in which machines are put, ``allow``
+    says which ranges reach them; ``milvus_uri`` is where Milvus is reached (through a tunnel or a proxy) instead of at its machine,
+    ``ray_dashboard`` the same for Ray;
+    ``zilliz`` says how Zilliz Cloud is. ``images`` replaces public images; ``poll`` is the pause before an operation is looked at again
+    at first, in seconds, where Azure does not say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,5 +53,7 @@ class AzureConfig(BaseModel):
     network: str | None = None
     allow: tuple[str, ...] = ()
     images: dict[str, str] = Field(default_factory=dict)
+    zilliz: ZillizSettings = ZillizSettings()
+    ray_dashboard: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     milvus_uri: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
     poll: Annotated[float, Field(gt=0, le=60)] = 2.0

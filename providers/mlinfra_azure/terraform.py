@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.terraform import TerraformType, block, snake
+from mlinfra.provider.zilliz.terraform import CLUSTER
 
 Shape = Callable[[Map], Mapping[str, Value]]
 _PLAIN = ("tags", "metadata", "environmentVariables")
@@ -147,6 +148,7 @@ TYPES: Mapping[str, TerraformType] = {
     ),
     "azure.virtual_machine": _type("azurerm_linux_virtual_machine", {"hardwareProfile": "", "osProfile": ""}, _machine),
     "azure.vm_scale_set": _type("azurerm_linux_virtual_machine_scale_set", {"sku": ""}, _named_sku("sku")),
+    "azure.zilliz_cluster": CLUSTER,
     "azure.container_app": _type("azurerm_container_app"),
     "azure.container_app_environment": _type("azurerm_container_app_environment"),
     "azure.log_analytics_workspace": _type("azurerm_log_analytics_workspace", {"sku": ""}, _named_sku("sku")),

@@ -16,10 +16,12 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
 from mlinfra.provider.contract import ProviderContext
-from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, NotFound, Quota, Transient
-from mlinfra.provider.progress import say
+from mlinfra.provider.docker_engine.connection import Connection, default_options
+from mlinfra.provider.docker_engine.tunnel import SOCKET
+from mlinfra.provider.failures import Conflict, Failure, Invalid, NotFound, Transient
 from mlinfra_docker import labels
 from mlinfra_docker.naming import stack_name
+from mlinfra_docker.refusals import failed, refused
 from mlinfra_docker.settings import DockerSettings, image
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class DockerClient:
         self.helpers: dict[tuple[str, ...], Any] = {}
         self.helpers_lock = threading.Lock()
         self._api: Any = None
+        self._connection: Connection | None = None
         self._shared = threading.Lock()
         self._locks: dict[str, threading.RLock] = {}
 
@@ -65,21 +68,20 @@ class DockerClient:
 
     def _connect(self) -> None:
         try:
-            import docker
             from docker.errors import DockerException
         except ImportError as error:
             raise Invalid(f"the Docker SDK cannot be loaded: {error}", hint="pip install 'mlinfra-iac[docker]'") from error
         try:
-            options = self._options()
-            self.engine = options.get("base_url") or "unix:///var/run/docker.sock"
+            self._connection = Connection(self._options())
+            self.engine = self._connection.address
             remote = urlsplit(self.engine)
-            ssh = remote.scheme == "ssh"
-            self._api = docker.APIClient(**options, version="auto", timeout=60, max_pool_size=64, use_ssh_client=ssh)
+            self._connection.open(timeout=60, max_pool_size=64)
+            self._api = self._connection.api
             self.info = self.get("/info")
-        except Failure as failure:
-            raise self._absent(failure.message) from None
-        except (DockerException, OSError, ValueError) as error:
-            raise self._absent(_root_cause(error)) from None
+        except (Failure, DockerException, OSError, ValueError) as error:
+            absent = self._absent(error)
+            self._disconnect()
+            raise absent from None
         version = tuple(int(part) for part in self._api.api_version.split("."))
         if version < _OLDEST_API:
             raise Invalid(
@@ -87,45 +89,66 @@ class DockerClient:
                 hint="mlinfra needs Docker 19.03 or newer",
             )
         if remote.scheme in ("tcp", "ssh", "http", "https") and remote.hostname not in (LOOPBACK, "localhost", "::1"):
-            self.bind, self.reach = "0.0.0.0", str(remote.hostname)
+            tunnel = self._connection.tunnel
+            self.bind, self.reach = "0.0.0.0", tunnel.reached_at() if tunnel is not None else str(remote.hostname)
         self.bind = self.config.publish.bind or self.bind
         self.reach = self.config.publish.host or self.reach
 
     def _options(self) -> dict[str, Any]:
         from docker import tls as docker_tls
-        from docker import utils
-        from docker.context import ContextAPI
 
         if self.config.host is None:
-            return dict(utils.kwargs_from_env() or ContextAPI.kwargs_from_context())
+            return default_options()
         tls = self.config.tls
         if tls is None:
             return {"base_url": self.config.host}
-        ca, cert, key = (None if p is None else str(self.base / Path(p).expanduser()) for p in (tls.ca, tls.cert, tls.key))
+        ca, cert, key = (self._pem(name, getattr(tls, name)) for name in ("ca", "cert", "key"))
         secured = docker_tls.TLSConfig(client_cert=(cert, key) if cert else None, ca_cert=ca, verify=tls.verify)
         return {"base_url": self.config.host, "tls": secured}
 
-    def _absent(self, reason: str) -> Failure:
+    def _pem(self, name: str, path: str | None) -> str | None:
+        if path is None:
+            return None
+        file = self.base / Path(path).expanduser()
+        if not file.is_file():
+            raise Invalid(f"there is no file {file}", hint=f"providers: {{docker: {{tls: {{{name}: {path}}}}}}} names it")
+        return str(file)
+
+    def _absent(self, error: Exception) -> Failure:
+        reason, hint = self._explained(error)
         where = self.engine or self.config.host or "its default address"
-        local = where.startswith("unix://")
-        hint = "start it (systemctl start docker, or Docker Desktop)" if local else "is that address right, and the engine up?"
-        if "ermission denied" in reason:
+        if not hint and "ermission denied" in reason:
             hint = "your user may not use the socket: add it to the group docker, or run the engine rootless"
-        return Failure(
-            f"no Docker engine answers at {where}: {reason}", hint=hint + "; providers: {docker: {host: …}} names another"
-        )
+        elif not hint and where.startswith("unix://"):
+            hint = "start it (systemctl start docker, or Docker Desktop)"
+        hint = hint or "is that address right, and the engine up?"
+        if "providers:" not in hint:
+            hint += "; providers: {docker: {host: …}} names another"
+        return Failure(f"no Docker engine answers at {where}: {reason}", hint=hint)
+
+    def _explained(self, error: Exception) -> tuple[str, str]:
+        if self._connection is not None:
+            return self._connection.explained(error)
+        return (error.message, error.hint) if isinstance(error, Failure) else (str(error), "")
 
     def _close(self) -> None:
-        if self._api is None:
-            return
-        for last in reversed(self.closing):
+        if self._api is not None:
+            for last in reversed(self.closing):
+                with suppress(Failure):
+                    last()
             with suppress(Failure):
-                last()
-        with suppress(Failure):
-            self._drop_network()
-        self._api.close()
-        for adapter in {id(a): a for a in self._api.adapters.values()}.values():
-            adapter.close()
+                self._drop_network()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    @property
+    def socket(self) -> str:
+        """The path of the engine's socket on its own machine."""
+        parts = urlsplit(self.engine)
+        return parts.path if parts.scheme in ("unix", "ssh") and parts.path.strip("/") else SOCKET
 
     def image(self, part: str) -> str:
         """The image of a part: a key of :data:`mlinfra_docker.settings.IMAGES`."""
@@ -153,13 +176,23 @@ class DockerClient:
         with suppress(NotFound):
             self.call("DELETE", path, **query)
 
-    def call(self, method: str, path: str, body: Any = None, *, timeout: float = 120, **query: Any) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout: float = 120,
+        headers: Mapping[str, str] | None = None,
+        **query: Any,
+    ) -> Any:
         """One call; its JSON answer, or None where there is none. ``query`` values that are no text are sent as JSON.
 
         Blocks up to ``timeout`` seconds. Failures as :func:`mapped` tells."""
         with self.mapped():
+            params = {k: _text(v) for k, v in query.items()}
             response = self._api.request(
-                method, self._url(path), params={k: _text(v) for k, v in query.items()}, json=body, timeout=timeout
+                method, self._url(path), params=params, json=body, headers=dict(headers or {}), timeout=timeout
             )
             self._api._raise_for_status(response)
             return response.json() if response.content else None
@@ -188,7 +221,7 @@ class DockerClient:
             self._api._raise_for_status(response)
             for message in self._api._stream_helper(response, decode=True):
                 if "error" in message:
-                    raise _refused(str(message["error"]))
+                    raise refused(str(message["error"]))
                 yield message
 
     def put_archive(self, container: str, path: str, data: bytes | BinaryIO | Iterator[bytes]) -> None:
@@ -263,13 +296,16 @@ class DockerClient:
         from docker.errors import APIError, DockerException
         from urllib3.exceptions import HTTPError
 
+        if self._connection is not None:
+            self._connection.ready()
         try:
             yield
         except APIError as error:
-            raise _failure(error.status_code or 0, str(error.explanation or error)) from error
+            raise failed(error.status_code or 0, str(error.explanation or error)) from error
         except (requests.RequestException, HTTPError, DockerException, OSError, json.JSONDecodeError) as error:
+            reason, hint = self._explained(error)
             raise Transient(
-                f"the Docker engine at {self.engine} does not answer: {_root_cause(error)}", hint="is it running? docker info"
+                f"the Docker engine at {self.engine} does not answer: {reason}", hint=hint or "is it running? docker info"
             ) from error
 
     # the stack's own network
@@ -310,65 +346,3 @@ def _demultiplexed(stream: bytes) -> tuple[bytes, bytes]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _root_cause(error: BaseException) -> str:
-    """The innermost reason of a nest of transport errors, in words."""
-    seen: set[int] = set()
-    while id(error) not in seen:
-        seen.add(id(error))
-        inner = error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
-        reason = getattr(error, "reason", None)
-        if isinstance(reason, BaseException):
-            inner = reason
-        if inner is None:
-            break
-        error = inner
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
-
-
-def _failure(status: int, message: str) -> Failure:
-    message = message.strip()
-    if status == 404:
-        return NotFound(message)
-    if status in (401, 403):
-        return Denied(message)
-    if status == 409:
-        return Conflict(message)
-    if status == 400:
-        return Invalid(message)
-    if status == 503 or "context deadline exceeded" in message or "context canceled" in message:
-        return Transient(message)
-    return _refused(message)
-
-
-def _refused(message: str) -> Failure:
-    """What the engine could not do, with the way out where it is known."""
-    if "could not select device driver" in message or "nvidia-container-cli" in message:
-        return Quota(
-            "this engine has no GPU to give: " + message,
-            hint="install the NVIDIA driver and the NVIDIA Container Toolkit on the engine's machine, or ask for no accelerators",
-        )
-    if "no space left on device" in message:
-        return Quota(message, hint="make room on the engine's disk: docker system df shows what takes it")
-    if "pull access denied" in message or "unauthorized" in message:
-        return Denied(message, hint="is the image's name right? A private registry needs docker login first")
-    if "manifest unknown" in message or "not found" in message:
-        return NotFound(message)
-    return Failure(message)
-
-
-def report_pull(messages: Iterator[Mapping[str, Any]], reference: str) -> None:
-    """Say how far a pull is, now and then."""
-    layers: dict[str, tuple[int, int]] = {}
-    said = -1
-    for message in messages:
-        detail = message.get("progressDetail") or {}
-        if detail.get("total") and message.get("status") == "Downloading":
-            layers[message["id"]] = (detail["current"], detail["total"])
-            done = sum(c for c, _ in layers.values()) // 10_000_000
-            if done != said:
-                said = done
-                say(f"pulling {reference}: {done * 10} of at least {sum(t for _, t in layers.values()) // 1_000_000} MB")

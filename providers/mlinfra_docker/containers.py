@@ -18,7 +18,8 @@ from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid,
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.progress import say
 from mlinfra_docker import labels
-from mlinfra_docker.client import DockerClient, report_pull
+from mlinfra_docker.client import DockerClient
+from mlinfra_docker.pulling import ensure_image
 
 _POLL = 0.25
 _GRACE = 1.0
@@ -59,27 +60,6 @@ async def start(client: DockerClient, plan: Plan, *, within: float) -> Inspect:
     except BaseException:
         await asyncio.shield(client.run(remove_quietly, client, id))
         raise
-
-
-def ensure_image(client: DockerClient, reference: str) -> None:
-    """Pull an image that the engine does not have. Invalid when it has none and there is none to be had."""
-    if client.optional(f"/images/{reference}/json") is not None:
-        return
-    if not client.config.pull or reference.startswith("sha256:"):
-        raise Invalid(
-            f"the engine has no image {reference}", path=("Image",), hint="build or load it there, or allow pull in the settings"
-        )
-    say(f"pulling {reference}")
-    try:
-        tag = {} if "@" in reference or ":" in reference.rpartition("/")[2] else {"tag": "latest"}
-        headers = client.registry_headers(reference)
-        report_pull(client.stream("POST", "/images/create", headers=headers, fromImage=reference, **tag), reference)
-    except Failure as failure:
-        raise Invalid(
-            f"the engine has no image {reference}, and it cannot be pulled: {failure.message}",
-            path=("Image",),
-            hint=failure.hint or "providers: {docker: {images: {…}}} names a mirror's or a local image instead of a default one",
-        ) from failure
 
 
 def _make_and_start(client: DockerClient, plan: Plan) -> str:

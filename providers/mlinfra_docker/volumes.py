@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from mlinfra.provider.failures import Failure, Invalid, NotFound
 from mlinfra_docker import containers, labels
 from mlinfra_docker.client import DockerClient
+from mlinfra_docker.pulling import ensure_image
 
 SCHEME = "docker"
 MOUNTED = "/v"
@@ -61,7 +62,7 @@ class Helper:
             if client.optional(f"/volumes/{volume}") is None:
                 raise NotFound(f"the engine has no volume {volume}")
         image = client.image("helper")
-        containers.ensure_image(client, image)
+        ensure_image(client, image)
         sweep(client)
         mounts = [{"Type": "volume", "Source": v, "Target": f"{MOUNTED}/{v}"} for v in self.volumes]
         body = {

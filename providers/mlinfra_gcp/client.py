@@ -51,6 +51,11 @@ class GcpClient:
         """The spec's folder."""
         return self.context.base
 
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Paths of the spec's folder that never count as code."""
+        return self.context.excluded
+
     def owner(self, address: str, token: str) -> Owner:
         return Owner(self.context.project, self.context.environment, address, token)
 
@@ -219,6 +224,10 @@ class GcpClient:
                 f"Google refused the credentials: {error.args[0] if error.args else error}",
                 hint="gcloud auth application-default login, or look at GOOGLE_APPLICATION_CREDENTIALS",
             ) from None
+
+    def access_token(self) -> str:
+        """A token that is valid now, for what takes one as a password. Blocks."""
+        return self._handed_on(None, None)[0]
 
     def _handed_on(self, request: Any, scopes: Any) -> tuple[str, Any]:
         credentials = self._authenticated()

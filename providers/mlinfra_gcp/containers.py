@@ -7,7 +7,7 @@ from typing import Any
 
 from mlinfra.model.values import Value
 from mlinfra.provider.runs import packed
-from mlinfra.provider.runs.words import text
+from mlinfra.provider.runs.words import setting
 from mlinfra_gcp.client import GcpClient
 
 PACKAGE = "mlinfra_gcp"
@@ -35,4 +35,4 @@ def command(bucket: str, name: str, step: str) -> list[str]:
 
 def environment(env: Mapping[str, Value]) -> list[dict[str, str]]:
     """Environment variables as Vertex AI takes them."""
-    return [{"name": name, "value": text(value)} for name, value in sorted(env.items())]
+    return [{"name": name, "value": setting(value)} for name, value in sorted(env.items())]

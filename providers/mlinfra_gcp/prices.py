@@ -10,10 +10,11 @@ from mlinfra.model.cost import Cost
 from mlinfra.model.values import EMPTY, Map, is_known
 from mlinfra.provider.hardware.choice import find
 from mlinfra.provider.hardware.offers import load
-from mlinfra_gcp.lowering.common import ACCELERATORS
+from mlinfra_gcp.lowering.common import ACCELERATORS, TPU_MACHINES
 
 Price = Callable[[Map, Map], Cost | None]
 _NAMES = {v: k for k, v in ACCELERATORS.items()}
+_SLICES = {machine: slice_ for slice_, (machine, _) in TPU_MACHINES.items()}
 _VERTEX = "Vertex AI adds a fee of about 15 %"
 _DISKS = {"pd-standard": 0.04, "pd-balanced": 0.10, "pd-ssd": 0.17}
 """USD a GB and month in the us regions (https://cloud.google.com/compute/disks-image-pricing), 2025-03."""
@@ -39,7 +40,7 @@ def _spec(machine: Any) -> str:
     if not isinstance(machine, Mapping) or not isinstance(machine.get("machineType"), str):
         return ""
     host, gpu = str(machine["machineType"]), _NAMES.get(str(machine.get("acceleratorType")), "")
-    return f"{host}+{gpu}:{machine.get('acceleratorCount')}" if gpu and host.startswith("n1-") else host
+    return f"{host}+{gpu}:{machine.get('acceleratorCount')}" if gpu and host.startswith("n1-") else _SLICES.get(host, host)
 
 
 def _instance(attributes: Map, settings: Map) -> Cost | None:

@@ -43,6 +43,7 @@ class GcpProvider:
             "gcp.scheduler_job": f"{_HERE}.resources.scheduler:SchedulerJob()",
             "gcp.monitoring_alert_policy": f"{_HERE}.resources.monitoring:AlertPolicy()",
             "gcp.secret": f"{_HERE}.resources.secret:SecretType()",
+            "gcp.image": f"{_HERE}.resources.image:Image()",
             "gcp.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
             "gcp.dataset": f"{_HERE}.resources.dataset:Dataset()",
             "gcp.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
@@ -56,7 +57,7 @@ class GcpProvider:
             kind: f"{_HERE}.lowering.{kind}:lower"
             for kind in (
                 "bucket", "dataset", "data_pipeline", "training_cluster", "training_job", "model_registry", "model", "endpoint",
-                "vector_database",
+                "vector_database", "image",
             )
         }
     )  # fmt: skip

@@ -44,6 +44,7 @@ ACCELERATOR_ZONES: Mapping[str, tuple[str, ...]] = {
 _FAMILIES = {
     "g2-": "L4", "a2-highgpu": "A100", "a2-megagpu": "A100", "a2-ultragpu": "A100-80GB", "a3-highgpu": "H100", "a3-megagpu": "H100",
     "a3-ultragpu": "H200", "v5litepod": "TPU-v5e", "v5p-": "TPU-v5p", "v6e-": "TPU-v6e",
+    "ct5lp-": "TPU-v5e", "ct6e-": "TPU-v6e",
 }  # fmt: skip
 _SHOWN = 3
 

@@ -668,6 +668,13 @@ PORTABLES = (
         kind="training_job", properties={"run": "python train.py", "cluster": CLUSTER}, digests={(".", "code"): DIGEST}, settings=REGION
     ),
     Portable(kind="training_job", properties={"run": "python train.py"}, digests={(".", "code"): DIGEST}, settings=REGION, name="alone"),
+    Portable(
+        kind="training_job",
+        properties={"run": "python train.py", "cluster": {**CLUSTER, "engine": "ray", "dashboard": "http://10.0.0.1:8265"}},
+        digests={(".", "code"): DIGEST},
+        settings=REGION,
+        name="on_ray",
+    ),
     Portable(kind="model_registry"),
     Portable(
         kind="model",
@@ -715,6 +722,7 @@ class TestAws(ProviderContract):
     provider = AwsProvider()
     samples = (*SAMPLES, *OURS, IMAGES, *zilliz_samples("aws.zilliz_cluster"))
     portables = PORTABLES
+    unsampled = {"aws.ray_run": "every job of a real Ray head takes seconds: tests/live/aws/test_ray_job_aws.py"}
 
     @pytest.fixture
     def given(self, sample: Sample, images: str | None) -> Iterator[Mapping[str, Any]]:

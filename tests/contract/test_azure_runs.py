@@ -11,6 +11,8 @@ import pytest
 pytest.importorskip("azure.identity", reason="azure-identity is not installed")
 
 from fakes.azure.server import SUBSCRIPTION
+from fakes.zilliz import PROJECT, zilliz
+from fakes.zilliz import samples as zilliz_samples
 from live.azure.world import World as Held
 from live.azure.world import world
 
@@ -21,7 +23,7 @@ from mlinfra_azure.provider import AzureProvider
 
 OURS = (
     "azure.dataset", "azure.text_files", "azure.training_run", "azure.pipeline_run", "azure.registered_version", "azure.traffic_split",
-    "azure.reachable",
+    "azure.reachable", "azure.zilliz_cluster",
 )  # fmt: skip
 _NEEDED = (
     "azure.resource_group", "azure.storage_account", "azure.storage_container", "azure.key_vault", "azure.ml_workspace", "azure.ml_datastore",
@@ -31,14 +33,16 @@ _NEEDED = (
 _LOWERED = (
     "azure.role_assignment", "azure.blob_service", "azure.ml_data", "azure.ml_data_version", "azure.ml_schedule", "azure.arm", "azure.disk",
     "azure.virtual_network", "azure.subnet", "azure.network_security_group", "azure.public_ip", "azure.network_interface",
-    "azure.virtual_machine", "azure.vm_scale_set",
+    "azure.virtual_machine", "azure.vm_scale_set", "azure.container_registry",
 )  # fmt: skip
 
 
 class Runs(AzureProvider):
     """The provider, less what another file samples: what these types need stays, and what the lowerings give."""
 
-    types: Mapping[str, ResourceType] = {n: AzureProvider.types[n] for n in (*OURS, *_NEEDED, *_LOWERED)}
+    types: Mapping[str, ResourceType] = {
+        n: AzureProvider.types[n] for n in (*OURS, *_NEEDED, *_LOWERED, "azure.image", "azure.ray_run")
+    }
 
 
 CLEAN = "import os, shutil; shutil.copy(os.environ['MLINFRA_INPUT_RAW'], os.environ['MLINFRA_OUTPUT_CLEAN'] + '/rows.csv')"
@@ -175,6 +179,13 @@ A_CLUSTER = {"kind": "training_cluster", "id": "/g", "name": "g", "engine": "man
              "accelerators": None, "address": "/g"}  # fmt: skip
 
 
+UNSAMPLED = {
+    **dict.fromkeys(_LOWERED, "tests/contract/test_azure.py samples it"),
+    "azure.ray_run": "tests/live/azure/test_ray_job_azure.py runs it on a real Ray head",
+    "azure.image": "tests/live/azure/test_image_azure.py pushes it; what the clouds' images share, tests/contract/test_aws.py samples",
+}
+
+
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     with world(tmp_path_factory.mktemp("azure")) as found:
@@ -183,8 +194,9 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
 
 class TestAzureRuns(ProviderContract):
     provider = Runs()
-    unsampled = dict.fromkeys(_LOWERED, "tests/contract/test_azure.py samples it")
+    unsampled = UNSAMPLED
     samples = (
+        *zilliz_samples("azure.zilliz_cluster"),
         Sample(type="azure.dataset", needs=STORE, files=CODE, create=dataset, replace=lambda w: dataset(w, name="rows2")),
         Sample(type="azure.text_files", needs=STORE, create=lambda w: {"container": w["store"].attributes["url"], "files": {"Dockerfile": "FROM a"}},
                replace=lambda w: {"container": w["store"].attributes["url"], "files": {"Dockerfile": "FROM b"}}),
@@ -210,6 +222,8 @@ class TestAzureRuns(ProviderContract):
         Portable(kind="endpoint", properties={"variants": {"a": {"model": MODEL, "traffic": 9}, "b": {"image": "x", "traffic": 1}},
                                               "replicas": {"min": 1, "max": 3}}, settings=SETTINGS),
         Portable(kind="vector_database", properties={"version": "2.6", "resources": {"disk": 200_000_000_000}}, settings=SETTINGS),
+        Portable(kind="vector_database", name="zilliz", properties={"engine": "zilliz"}, settings=SETTINGS),
+        Portable(kind="image", properties={"source": "python:3.11"}, settings=SETTINGS),
         Portable(kind="vector_database", name="open", settings={**SETTINGS, "allow": ("203.0.113.0/24",)}),
     )  # fmt: skip
 
@@ -219,9 +233,11 @@ class TestAzureRuns(ProviderContract):
             monkeypatch.setenv(name, value)
         held.azure.invalid.clear()
         held.azure.deleted.clear()
-        yield {"held": held}
+        with zilliz(looks=1) as clusters:
+            yield {"held": held, "zilliz": clusters}
+            assert clusters.invalid == []
         assert held.azure.invalid == [], "a request that ARM's published types do not allow"
         assert held.azure.everything() == [], "something was left behind"
 
     def settings(self, folder: Path, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**given["held"].azure.settings(), "purge": True}
+        return {**given["held"].azure.settings(), "purge": True, "zilliz": given["zilliz"].settings(project=PROJECT)}

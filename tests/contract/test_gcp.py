@@ -140,6 +140,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Google, P
         yield state, state.credentials(folder)
 
 
+def image(w: World, folder: str) -> dict[str, Any]:
+    build = {"context": folder, "digest": w.digest(folder, "code").digest, "dockerfile": "Dockerfile"}
+    return {"repository": f"{w['images'].attributes['uri']}/image", "tag": f"of-{folder}", "build": build}
+
+
+IMAGES = Sample(
+    type="gcp.image",
+    needs={"images": Given(type="gcp.artifact_registry_repository", attributes={"name": "images", "format": "DOCKER"})},
+    files={f"{n}/{f}": text for n in ("one", "two") for f, text in (("Dockerfile", "FROM scratch\nCOPY a /a\n"), ("a", n))},
+    create=lambda w: image(w, "one"),
+    replace=lambda w: image(w, "two"),
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
+    """The address of a registry beside Google's fake, which keeps no images; None where there is nothing to push from, or to."""
+    from live.aws.images import registry
+    from live.gcp.test_image_gcp import LOGIN
+
+    with registry(tmp_path_factory.mktemp("images"), **LOGIN) as host:
+        yield host
+
+
 @pytest.fixture(scope="module")
 def clusters() -> Iterator[FakeZilliz]:
     with zilliz(looks=1) as fake:
@@ -270,6 +294,7 @@ class TestGcp(ProviderContract):
         Sample(type="gcp.job_hardware", create={"name": "gpus", "machine": {"machineType": "n1-standard-4"}, "address": "vertex://x/y"},
                update={"name": "gpus", "machine": {"machineType": "n1-standard-8"}, "address": "vertex://x/z"}),
         *zilliz_samples("gcp.zilliz_cluster")[1:],
+        IMAGES,
         Sample(type="gcp.reachable", create=lambda w: {"host": "127.0.0.1", "port": int(w.given["google"].address.rpartition(":")[2])}),
     )  # fmt: skip
     portables = (
@@ -288,22 +313,35 @@ class TestGcp(ProviderContract):
         Portable(kind="endpoint", properties={"variants": {"a": {"model": VERSION, "traffic": 9}, "b": {"image": "x", "traffic": 1}},
                                               "replicas": {"min": 1, "max": 3}}, settings=SETTINGS),
         Portable(kind="vector_database", properties={"version": "2.6", "resources": {"disk": 200_000_000_000}}, settings=SETTINGS),
+        Portable(kind="image", properties={"build": "."}, settings=SETTINGS, digests=DIGESTS),
         Portable(kind="vector_database", name="zilliz", properties={"engine": "zilliz", "zilliz": {"plan": "serverless"}}, settings=SETTINGS),
         Portable(kind="vector_database", name="open", settings={**SETTINGS, "allow": ("203.0.113.0/24",)}),
     )  # fmt: skip
 
     @pytest.fixture
     def given(
-        self, server: tuple[Google, Path], clusters: FakeZilliz, monkeypatch: pytest.MonkeyPatch
+        self,
+        sample: Sample,
+        server: tuple[Google, Path],
+        clusters: FakeZilliz,
+        images: str | None,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> Iterator[Mapping[str, Any]]:
         state, credentials = server
+        if sample is IMAGES and images is None:
+            pytest.skip("no Docker engine, or no docker-registry, to push images to")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
         state.invalid.clear()
-        yield {"google": state, "zilliz": clusters}
+        yield {"google": state, "zilliz": clusters, "registry": images}
         assert clusters.invalid == []
         assert state.invalid == [], "a request that Google's documents do not allow"
         assert state.everything() == [], "something was left behind"
 
     def settings(self, folder: Path, given: Mapping[str, Any]) -> Mapping[str, Any]:
         found: dict[str, Any] = given["google"].settings()
-        return {**found, "labels": {"cost": "ml"}, "zilliz": given["zilliz"].settings(project=PROJECT)}
+        return {
+            **found,
+            "labels": {"cost": "ml"},
+            "registry": given["registry"],
+            "zilliz": given["zilliz"].settings(project=PROJECT),
+        }

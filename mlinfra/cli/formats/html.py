@@ -11,7 +11,7 @@ from importlib import resources
 from mlinfra import __version__
 from mlinfra.cli.formats.facts import RISK_TITLES, RISKS, Fact, Line, facts, graph, line_of
 from mlinfra.cli.formats.html_graph import graph_section
-from mlinfra.cli.render_cost import money
+from mlinfra.cli.render_cost import delta_text, money
 from mlinfra.cli.render_plan import closing_line, output_lines
 from mlinfra.cli.terminal import harmless
 from mlinfra.model.change import Action, RiskLevel
@@ -100,8 +100,7 @@ def _tiles(plan: Plan) -> str:
     ]
     total = plan.cost()
     if total is not None:
-        delta = f"{money(total.delta, sign=True)} USD" if total.delta_is_known else "the difference is unknown"
-        tiles.append(f'<div class="tile cost"><b>{money(total.after)}</b><span>USD a month ({delta})</span></div>')
+        tiles.append(f'<div class="tile cost"><b>{money(total.after)}</b><span>USD a month ({delta_text(total)})</span></div>')
     return f'<div class="tiles">{"".join(tiles)}</div><p class="found">{_t(closing_line(plan))}</p>'
 
 
@@ -159,7 +158,7 @@ def _costs(plan: Plan, found: Sequence[Fact]) -> str:
             f'<tr><td>{len(quiet)} that do not change</td><td class="num">{money(known)}</td>'
             f'<td class="num">{money(known)}</td><td class="num">{money(0.0)}</td></tr>'
         )
-    delta = _difference(total.delta) if total.delta_is_known else '<td class="num">unknown</td>'
+    delta = _difference(total.delta) if total.delta_is_known else f'<td class="num">{delta_text(total)}</td>'
     foot = (
         f'<tr><td>All of it</td><td class="num">{money(total.before)}</td><td class="num">{money(total.after)}</td>{delta}</tr>'
     )

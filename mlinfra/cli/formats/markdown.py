@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from mlinfra import __version__
 from mlinfra.cli.formats.facts import RISK_TITLES, Fact, Graph, Line, facts, graph, line_of
 from mlinfra.cli.formats.mermaid import EDGES, plan_mermaid
-from mlinfra.cli.render_cost import money
+from mlinfra.cli.render_cost import delta_text, money
 from mlinfra.cli.render_plan import closing_line, output_lines
 from mlinfra.cli.terminal import harmless
 from mlinfra.model.change import RiskLevel
@@ -147,8 +147,7 @@ def _risk_and_cost(plan: Plan, found: list[Fact]) -> list[str]:
             rows.append(f"| {_cell(fact.name)} | {_money(before)} | {_money(after)} | {_delta(before, after)} |")
         if len(priced) > 20:
             rows.append(f"| … and {len(priced) - 20} more | | | |")
-        delta = money(total.delta, sign=True) if total.delta_is_known else "unknown"
-        rows.append(f"| **all of it** | **{money(total.before)}** | **{money(total.after)}** | **{delta}** |")
+        rows.append(f"| **all of it** | **{money(total.before)}** | **{money(total.after)}** | **{delta_text(total)}** |")
         notes = [f"{len(total.unknown)} without a known price"] if total.unknown else []
         notes += [f"{', '.join(total.sources)}"] if total.sources else []
         notes += [f"as of {total.as_of}"] if total.as_of else []

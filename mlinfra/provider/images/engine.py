@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlinfra.model.redaction import remember
+from mlinfra.provider.docker_engine.connection import Connection, default_options
 from mlinfra.provider.failures import Denied, Failure, Invalid, NotFound, Quota, Transient
 from mlinfra.provider.files import SelectedFile
 from mlinfra.provider.images.login import Login
@@ -121,29 +122,32 @@ class Engine:
 def local_engine() -> Iterator[Engine]:
     """The engine of this machine. Invalid, with what to do, where there is none."""
     try:
-        import docker
-        from docker import utils
-        from docker.context import ContextAPI
         from docker.errors import DockerException
     except ImportError as error:
         raise Invalid(
-            f"an image is built with the Docker SDK, which cannot be loaded: {error}", hint="pip install 'docker>=7.1'"
-        ) from None
-    where = os.environ.get("DOCKER_HOST", "")
-    try:
-        options = dict(utils.kwargs_from_env() or ContextAPI.kwargs_from_context())
-        where = options.get("base_url") or "unix:///var/run/docker.sock"
-        api = docker.APIClient(**options, version="auto", timeout=_LONG)
-    except (DockerException, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise Invalid(
-            f"an image is built by a Docker engine, and none answers at {where or 'its default address'}: {reason}",
-            hint="start one (systemctl start docker), or name one that runs: DOCKER_HOST=ssh://builder",
+            f"an image is built with the Docker SDK, which cannot be loaded: {error}", hint="pip install 'mlinfra-iac[images]'"
         ) from None
     try:
-        yield Engine(api)
+        connection = Connection(default_options())
+    except (DockerException, ValueError) as error:
+        raise _absent(os.environ.get("DOCKER_HOST") or "its default address", str(error).partition("\n")[0]) from None
+    try:
+        connection.open(timeout=_LONG)
+    except (Failure, DockerException, OSError, ValueError) as error:
+        reason, hint = connection.explained(error)
+        connection.close()
+        raise _absent(connection.address, reason, hint) from None
+    try:
+        yield Engine(connection.api)
     finally:
-        api.close()
+        connection.close()
+
+
+def _absent(where: str, reason: str, hint: str = "") -> Invalid:
+    return Invalid(
+        f"an image is built by a Docker engine, and none answers at {where}: {reason}",
+        hint=hint or "start one (systemctl start docker), or name one that runs: DOCKER_HOST=ssh://builder",
+    )
 
 
 @contextmanager

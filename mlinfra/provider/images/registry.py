@@ -28,7 +28,9 @@ class Registry:
         try:
             import httpx
         except ImportError:
-            raise Invalid("a registry is read with httpx, which is not installed", hint="pip install httpx") from None
+            raise Invalid(
+                "a registry is read with httpx, which is not installed", hint="pip install 'mlinfra-iac[images]'"
+            ) from None
         self._login = login
         self._base = f"{'http' if login.plain else 'https'}://{login.host}/v2/{login.name}"
         self._http = httpx.Client(timeout=_SECONDS, follow_redirects=True)

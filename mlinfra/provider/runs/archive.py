@@ -11,7 +11,7 @@ from importlib import resources
 
 from mlinfra.provider.files import SelectedFile
 
-_CHECKS = ("kinds/expectations.py", "provider/runs/expectations.py", "provider/runs/container.py")
+_CHECKS = ("kinds/expectations.py", "provider/runs/expectations.py", "provider/runs/container.py", "provider/runs/ray_program.py")
 _PACKAGES = ("mlinfra", "mlinfra/kinds", "mlinfra/provider", "mlinfra/provider/runs")
 
 

@@ -10,7 +10,7 @@ from mlinfra.kinds.dataset import local_source
 from mlinfra.kinds.endpoint import Endpoint, Variant
 from mlinfra.kinds.training_job import TrainingJob
 from mlinfra.model.values import Map, Ref, Value, freeze, lookup
-from mlinfra.provider.contract import LoweringContext
+from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.naming import physical_name
 
 
@@ -39,6 +39,28 @@ def job_outputs(context: LoweringContext) -> Map:
     """The outputs of a training job whose resource has an attribute for each, and ``results``."""
     names = ("id", "name", "artifact", "artifact_digest", "metrics", "fingerprint")
     return Map({**{name: Ref(context.address, (name,)) for name in names}, "outputs": Ref(context.address, ("results",))})
+
+
+def ray_job(spec: TrainingJob, context: LoweringContext, *, type: str, name: Value, where: Mapping[str, Value]) -> Lowered:
+    """A job of a Ray cluster in a cloud (see :class:`mlinfra.provider.runs.ray_job.RayRun`), which the target calls ``type``. ``where`` has
+    ``bucket`` and ``dashboard``. The job is one driver on the cluster's own Python: images and ranks are for other engines."""
+    if spec.processes not in (None, 1):
+        raise context.error(
+            "ray.one_driver",
+            "a Ray job is one driver, which spreads its work over the cluster itself",
+            path=("processes",),
+            hint="leave processes out and use ray.init() or Ray Train, or give the cluster engine: managed",
+        )
+    if spec.image is not None:
+        raise context.error(
+            "ray.no_image",
+            "a Ray job runs on the cluster's own Python, in no container",
+            path=("image",),
+            hint="requirements: […] installs what it needs, or give the cluster engine: managed",
+        )
+    described = {key: value for key, value in job(spec, context).items() if key != "processes"}
+    run = context.resource(type, {**described, **where, "name": name})
+    return Lowered(resources=(run,), outputs=job_outputs(context))
 
 
 def pipeline(spec: DataPipeline, context: LoweringContext) -> dict[str, Value]:

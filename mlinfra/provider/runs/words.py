@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from mlinfra.model.values import Map, Value, thaw
+from mlinfra.model.values import Map, Secret, Value, thaw
 from mlinfra.provider.failures import Invalid
 
 _SHELL = re.compile(r"[|&;<>()$`*?~#\n]|\A\s*\w+=")
@@ -37,10 +37,18 @@ def parameters(params: Map) -> tuple[str, ...]:
 
 
 def text(value: Value) -> str:
-    """A value as a command line or an environment variable holds it: ``true``, ``0.5``, JSON for a map."""
+    """A value as a command line or an environment variable holds it: ``true``, ``0.5``, JSON for a map. A secret is refused: its
+    text would be ``(sensitive)``, and what is asked for here is often stored."""
+    if isinstance(value, Secret):
+        raise Invalid("a secret cannot stand here", hint="pass it by env")
     if isinstance(value, bool):
         return str(value).lower()
     return json.dumps(thaw(value)) if isinstance(value, Mapping) else str(value)
+
+
+def setting(value: Value) -> str:
+    """What an environment variable is given in the one call that starts the user's code: a secret is revealed."""
+    return text(value.reveal() if isinstance(value, Secret) else value)
 
 
 def variable(direction: str, name: str) -> str:

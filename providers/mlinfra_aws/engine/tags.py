@@ -121,7 +121,8 @@ def with_tags(tags: Tags, attributes: Map, more: Mapping[str, str]) -> Map:
     if tags.written == "map":
         return Map({**attributes, tags.attribute: Map({**more, **dict(own)})})
     named = {t.get("Key") for t in own if isinstance(t, Mapping)}
-    extra = [Map(Key=k, Value=v) for k, v in more.items() if k not in named]
+    spread = {"PropagateAtLaunch": True} if tags.form == "group" else {}
+    extra = [Map({"Key": k, "Value": v, **spread}) for k, v in more.items() if k not in named]
     return Map({**attributes, tags.attribute: (*own, *extra)})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlinfra.model.address import native
 from mlinfra.model.resource import Resource
-from mlinfra.model.values import Expr, Map, Ref, Value, is_known
+from mlinfra.model.values import Expr, Map, Ref, Secret, Value, is_known
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.offers import Offer, load
 from mlinfra.provider.naming import physical_name
@@ -108,6 +108,14 @@ def allow(actions: Iterable[str], resources: Iterable[Value]) -> Map:
     return _allow(actions, resources)
 
 
+def reach(context: LoweringContext, where: Value) -> tuple[Map, ...]:
+    """A job reads what its inputs name, which may lie in any bucket of the stack, and writes into the bucket ``where``."""
+    arn = text("arn:aws:s3:::${name}", name=where)
+    stack = "-".join(p for p in (context.project, context.environment) if p)
+    read = ("s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation")
+    return may_write(arn), allow(read, (f"arn:aws:s3:::{stack}-*", f"arn:aws:s3:::{stack}-*/*"))
+
+
 def service_role(
     context: LoweringContext, name: str, statements: Iterable[Map], *, service: str | tuple[str, ...] = "sagemaker.amazonaws.com",
     role: str = "role",
@@ -134,7 +142,10 @@ def given(**values: Any) -> dict[str, Value]:
 
 
 def environment(env: Mapping[str, Value]) -> Map:
-    """Environment variables as AWS takes them: texts."""
-    from mlinfra.provider.runs.words import text as worded
+    """Environment variables as AWS takes them: texts; a secret stays one until the call that needs it."""
+    from mlinfra.provider.runs.words import setting
 
-    return Map({k: worded(v) if is_known(v) else v for k, v in env.items()})
+    def told(value: Value) -> Value:
+        return setting(value) if is_known(value) else value
+
+    return Map({k: Secret(told(v.reveal())) if isinstance(v, Secret) else told(v) for k, v in env.items()})

@@ -26,12 +26,13 @@ from mlinfra_aws.lowering.common import (
     named,
     offers,
     own,
+    reach,
     region_of,
     service_role,
     text,
 )
 from mlinfra_aws.lowering.cron import to_eventbridge
-from mlinfra_aws.lowering.training_cluster import LEAST, reach
+from mlinfra_aws.lowering.training_cluster import LEAST
 from mlinfra_aws.packing import command
 
 _DAY = 86400

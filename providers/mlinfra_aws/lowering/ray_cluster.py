@@ -1,4 +1,4 @@
-"""``training_cluster`` with ``engine: ray`` on AWS: a head, and workers in an Auto Scaling group that find it by its tag.
+"""``training_cluster`` with ``engine: ray`` on AWS: a head, workers in an Auto Scaling group that find it by its tag, a bucket for its jobs.
 
 Spot, an EFA interface where the machine has one, and open capacity reservations stand in the launch template. The group keeps ``nodes.min`` workers
 and grows to ``nodes.max`` when its wished size is raised (by a policy of yours, or by hand): Ray's own autoscaler is not set up.
@@ -13,7 +13,7 @@ from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Choice, Needs
 from mlinfra.provider.hardware.lowering import chosen
 from mlinfra_aws.lowering import machines
-from mlinfra_aws.lowering.common import allow, given, offers, own, region_of, text
+from mlinfra_aws.lowering.common import allow, bucket, given, offers, own, reach, region_of, text
 
 LEAST = Needs(cpus=2, memory=8 * 2**30)
 RAY = "2.60.0"
@@ -21,7 +21,7 @@ _EFA = ("p4d.", "p4de.", "p5.48", "p5e.", "p5en.", "p6-b200.", "trn1.32", "trn1n
 _SETUP = """#!/bin/bash
 set -eu
 dnf install -y -q python3.11 python3.11-pip
-python3.11 -m pip install -q 'ray[default]=={version}'
+python3.11 -m pip install -q 'ray[default]=={version}' boto3
 """
 _HEAD = (
     _SETUP
@@ -46,7 +46,7 @@ exit 1
 
 
 def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
-    """A firewall, a role with its profile, a head, a launch template, an Auto Scaling group."""
+    """A firewall, a role with its profile, a head, a launch template, an Auto Scaling group, a bucket."""
     region = region_of(context)
     choice = chosen(spec.resources, context, offers=offers(), use="vm", region=region, least=LEAST)
     small = Resources(cpus=2, memory=8 * 10**9)
@@ -66,7 +66,9 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
         },
         role="inside",
     )
-    resources = [firewall, inside, *machines.profile(context, name, (allow(("ec2:DescribeInstances",), ("*",)),))]
+    held = own(context, "BucketName", role="bucket")
+    rights = (allow(("ec2:DescribeInstances",), ("*",)), *reach(context, held))
+    resources = [firewall, inside, bucket(context, name, role="bucket"), *machines.profile(context, name, rights)]
     image = machines.DEEP_LEARNING if choice.offer.count else machines.LINUX
     resources.append(
         context.resource(
@@ -91,7 +93,7 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     return Lowered(
         resources=tuple(resources),
         outputs=Map(
-            id=own(context, "AutoScalingGroupName"),
+            id=held,
             name=own(context, "AutoScalingGroupName"),
             engine="ray",
             address=text("ray://${ip}:10001", ip=ip),

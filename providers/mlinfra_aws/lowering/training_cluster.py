@@ -15,13 +15,12 @@ from mlinfra.provider.hardware.choice import Choice, Needs
 from mlinfra.provider.hardware.lowering import chosen
 from mlinfra_aws.lowering import ray_cluster
 from mlinfra_aws.lowering.common import (
-    allow,
     bucket,
     may_run_containers,
-    may_write,
     named,
     offers,
     own,
+    reach,
     region_of,
     service_role,
     text,
@@ -65,14 +64,6 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
             nodes=spec.nodes.max,
         ),
     )
-
-
-def reach(context: LoweringContext, where: Value) -> tuple[Map, ...]:
-    """A job reads what its inputs name, which may lie in any bucket of the stack, and writes into the bucket ``where``."""
-    arn = text("arn:aws:s3:::${name}", name=where)
-    stack = "-".join(p for p in (context.project, context.environment) if p)
-    read = ("s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation")
-    return may_write(arn), allow(read, (f"arn:aws:s3:::{stack}-*", f"arn:aws:s3:::{stack}-*/*"))
 
 
 def _hyperpod(spec: TrainingCluster, choice: Choice, name: Value, context: LoweringContext) -> list[Resource]:

@@ -1,4 +1,4 @@
-"""``training_job`` on AWS: a SageMaker training job on the hardware of a managed cluster, or on hardware of its own."""
+"""``training_job`` on AWS: a job of a Ray cluster; else a SageMaker training job on the hardware of a managed cluster, or on its own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from mlinfra.model.resource import Resource
 from mlinfra.model.values import Value, is_known
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.lowering import chosen
-from mlinfra.provider.runs.lowering import job, job_outputs
+from mlinfra.provider.runs.lowering import job, job_outputs, ray_job
 from mlinfra_aws.images import for_accelerator, image
-from mlinfra_aws.lowering.common import bucket, may_run_containers, named, offers, own, region_of, service_role
-from mlinfra_aws.lowering.training_cluster import LEAST, reach
+from mlinfra_aws.lowering.common import bucket, may_run_containers, named, offers, own, reach, region_of, service_role
+from mlinfra_aws.lowering.training_cluster import LEAST
 
 
 def lower(spec: TrainingJob, context: LoweringContext) -> Lowered:
-    """One ``aws.training_run``; without a cluster also a bucket and a role of its own."""
+    """One ``aws.ray_run`` on a Ray cluster; else one ``aws.training_run``, without a cluster also a bucket and a role of its own."""
+    if isinstance(spec.cluster, Mapping) and spec.cluster.get("engine") == "ray":
+        where = {"bucket": spec.cluster["id"], "dashboard": context.settings.get("ray_dashboard") or spec.cluster["dashboard"]}
+        return ray_job(spec, context, type="aws.ray_run", name=spec.name or named(context, limit=46), where=where)
     region = region_of(context)
     resources: list[Resource] = []
     if isinstance(spec.cluster, Mapping):
@@ -47,12 +50,7 @@ def _on_cluster(spec: TrainingJob, cluster: Mapping[str, Value], context: Loweri
             hint="nodes: {min: 0}: SageMaker then gives the job its hardware for as long as it runs",
         )
     if cluster.get("engine") != "managed" or not isinstance(address, str) or not address.startswith("sagemaker:"):
-        raise context.error(
-            "aws.job_on_ray",
-            "aws runs training jobs on managed clusters; a Ray cluster takes jobs by `ray job submit` at its address",
-            path=("cluster",),
-            hint="give the cluster engine: managed, or submit to ${CLUSTER.address} from inside its network",
-        )
+        raise context.error("aws.unknown_cluster", "the cluster's engine must be known at plan time", path=("cluster",))
     if is_known(spec.processes) and isinstance(nodes, int) and spec.processes > nodes:
         message = f"{spec.processes} processes on at most {nodes} node{'s' if nodes != 1 else ''}: SageMaker gives each a node of its own"
         raise context.error("aws.too_many_processes", message, path=("processes",), hint=f"nodes: {{max: {spec.processes}}}")

@@ -20,7 +20,7 @@ from mlinfra.provider.runs import given, jobs
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import of_job
 from mlinfra.provider.runs.jobs import DONE
-from mlinfra.provider.runs.words import text
+from mlinfra.provider.runs.words import setting
 from mlinfra_aws import objects, outcomes, packing
 from mlinfra_aws.client import Aws
 from mlinfra_aws.objects import Place
@@ -180,7 +180,7 @@ def _start(client: Aws, desired: Desired, token: str) -> str:
         },
         StoppingCondition=stopping,
         EnableManagedSpotTraining=bool(wanted.get("spot")),
-        Environment={k: text(v) for k, v in wanted.get("env", EMPTY).items()},
+        Environment={k: setting(v) for k, v in wanted.get("env", EMPTY).items()},
         Tags=[
             {"Key": "mlinfra:project", "Value": client.project},
             {"Key": "mlinfra:env", "Value": client.environment},

@@ -1,4 +1,5 @@
-"""``vector_database`` on Azure: Milvus standalone on a virtual machine, its data on a disk that outlives the machine."""
+"""``vector_database`` on Azure: Milvus standalone on a virtual machine, its data on a disk that outlives the machine; or a cluster of
+Zilliz Cloud."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Needs
 from mlinfra.provider.hardware.lowering import chosen
+from mlinfra.provider.zilliz.lowering import lower_zilliz
 from mlinfra_azure.lowering import machines
 from mlinfra_azure.lowering.base import inside
 from mlinfra_azure.lowering.common import image, location, named, offers, own, text
@@ -23,6 +25,8 @@ _LEAST = Needs(cpus=4, memory=16 * 2**30)
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     """An ``azure.disk``, an ``azure.virtual_machine`` with its card and firewall, and an ``azure.reachable``, after which others use it."""
+    if spec.engine == "zilliz":
+        return lower_zilliz(spec, context, type="azure.zilliz_cluster", region=f"az-{location(context)}")
     if spec.token is not None:
         raise context.error(
             "azure.milvus_token",

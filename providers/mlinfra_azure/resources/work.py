@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from mlinfra.model.resource import Desired, ResourceState
 from mlinfra.model.schema import Attribute
-from mlinfra.model.values import Map, Path
+from mlinfra.model.values import Map
 from mlinfra.provider.failures import Failure, Invalid, NotFound, Quota
 from mlinfra.provider.progress import say
-from mlinfra.provider.runs import kept
+from mlinfra.provider.runs.kept_run import PLACE
 from mlinfra_azure.client import AzureClient
 
 VERSION = "2026-05-01"
 """The api-version of jobs."""
-DEFERRED = "deferred"
+PACKAGE = "mlinfra_azure"
 PLAIN_TEXT = "Azure Machine Learning keeps this in plain text: let the code read the secret from Key Vault"
 ATTRIBUTES: Mapping[str, Attribute] = {
-    "name": Attribute(type="string", required=True, immutable=True, source="its results are kept under it"),
-    "bucket": Attribute(type="string", required=True, immutable=True, source="the container that holds what it leaves"),
+    **PLACE,
     "workspace": Attribute(type="string", required=True, description="the workspace's ARM id"),
     "paths": Attribute(type="string", required=True, description="the container's root by its datastore, azureml:…/paths/"),
     "identity": Attribute(type="string", required=True, description="the ARM id of what it runs as"),
     "compute": Attribute(type="string", required=True, description="the compute cluster's ARM id"),
     "environment": Attribute(type="string", description="the ARM id of the environment's version"),
-    "image": Attribute(type="string", required=True),
 }
 _FAILED = ("Failed", "Canceled", "NotResponding")
 _NO_CORES = ("quota", "notenoughcores", "cores")
@@ -61,38 +59,22 @@ def split_uri(uri: str) -> tuple[str, str, str]:
     return "/".join(parts[:at]), "/", "/".join(parts[at:])
 
 
-async def start(client: AzureClient, desired: Desired, body: Mapping[str, Any], token: str) -> None:
-    """Start the job of this operation, marked as ours."""
+async def start(client: AzureClient, desired: Desired, body: Mapping[str, Any], token: str) -> str:
+    """Start the job of this operation, marked as ours; its id."""
+    id = job_id(desired.attributes, token)
     tags = {**client.config.tags, **client.owner(desired.address, token).tags(), "mlinfra-run": str(desired.attributes["name"])}
-    await client.put(job_id(desired.attributes, token), VERSION, {"properties": {**body, "tags": tags}}, what="starting the job")
+    await client.put(id, VERSION, {"properties": {**body, "tags": tags}}, what="starting the job")
+    return id
 
 
-async def started(client: AzureClient, wanted: Mapping[str, Any], token: str) -> bool:
-    return await client.get(job_id(wanted, token), VERSION) is not None
-
-
-async def outcome(
-    client: AzureClient, desired: Desired, token: str, mark: str, steps: Iterable[str], *, at: Path
-) -> kept.Outcome:
-    """What the job of this operation gave, once it has ended. Invalid at the attribute ``at`` when it failed, with what its step said."""
-    wanted = desired.attributes
-    place, name, steps = str(wanted["bucket"]), str(wanted["name"]), tuple(steps)
+async def started(client: AzureClient, wanted: Mapping[str, Any], token: str) -> str | None:
+    """The id of the operation's job; None when it started none."""
     id = job_id(wanted, token)
-    try:
-        job = await _ended(client, id)
-    except Invalid as failure:
-        said = await kept.complaint(client, place, name, mark, steps)
-        raise Invalid(said or failure.message, path=at, hint=failure.hint or f"its log: {studio(id)}") from failure
-    found = await kept.recall(client, place, name, mark, steps)
-    if found is None:
-        raise Invalid(
-            f"the job {job.get('name') or id.rpartition('/')[2]} ended well, but left no results in {place}",
-            hint="was its container emptied meanwhile?",
-        )
-    return found
+    return id if await client.get(id, VERSION) is not None else None
 
 
-async def _ended(client: AzureClient, id: str) -> dict[str, Any]:
+async def ended(client: AzureClient, id: str) -> None:
+    """Wait until the job has ended well. Invalid, or Quota, when it did not."""
     attempt, said = 0, ""
     while True:
         job = await client.get(id, VERSION)
@@ -100,7 +82,7 @@ async def _ended(client: AzureClient, id: str) -> dict[str, Any]:
             raise NotFound(f"the job {id.rpartition('/')[2]} is gone")
         state = str(job["properties"].get("status") or "")
         if state == "Completed":
-            return job
+            return
         if state in _FAILED:
             raise _failure(job, id)
         if state and state != said:
@@ -132,7 +114,7 @@ def studio(id: str) -> str:
 
 
 async def remove(client: AzureClient, recorded: ResourceState, kind: str) -> None:
-    """Delete the records of a run, and the jobs that were started for it; what others started under the same name stays."""
+    """Delete the jobs that were started for a run; what others started under the same name stays."""
     known: Map = recorded.attributes
     mine = client.owner(recorded.address, "").tags()["mlinfra-project"]
     try:
@@ -147,5 +129,3 @@ async def remove(client: AzureClient, recorded: ResourceState, kind: str) -> Non
                 with suppress(NotFound, Invalid):
                     await client.post(str(job["id"]), "cancel", VERSION)
             await client.delete(str(job["id"]), VERSION)
-    with suppress(NotFound):
-        await kept.forget(client, str(known["bucket"]), str(known["name"]))

@@ -34,7 +34,7 @@ def lower(spec: Image, context: LoweringContext) -> Lowered:
         given = {"FromImage": spec.source}
     tag = digest_of(Map(given)) if spec.source is None else None
     resource = context.resource("docker.image", {"Name": spec.name or f"mlinfra/{named(context)}", "Tag": tag, **given})
-    outputs = {"id": "Id", "name": "Name", "uri": "Reference", "digest": "Id"}
+    outputs = {"id": "Id", "name": "Name", "uri": "Reference", "digest": "Digest"}
     return Lowered(
         resources=(resource,),
         outputs=Map({output: Ref(context.address, (attribute,)) for output, attribute in outputs.items()}),

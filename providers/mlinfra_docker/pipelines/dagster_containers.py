@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from mlinfra.provider.docker_engine.tunnel import SOCKET
 from mlinfra.provider.runs.dagster_pipelines import Wanted
 from mlinfra.provider.runs.pipelines import VARIABLE, to_json
 from mlinfra_docker import containers, labels, volumes
@@ -38,7 +38,6 @@ _PORT = 3000
 _HOME = "dagster/home"
 _MOUNT = "/mlinfra/pipeline"
 _LIBRARY = "/mlinfra/lib"
-_SOCKET = "/var/run/docker.sock"
 _START = 300.0
 _SETTINGS = """\
 telemetry:
@@ -202,13 +201,12 @@ def _plan(
     )
     second = 1_000_000_000
     probe = ["CMD", "python", "-c", _ANSWERS if web else _BEATS]
-    socket = urlsplit(client.engine)
     host: dict[str, Any] = {
         "NetworkMode": client.network,
         "RestartPolicy": {"Name": "unless-stopped"},
         "Mounts": [
             mount(place.volume, _MOUNT),
-            {"Type": "bind", "Source": socket.path if socket.scheme == "unix" else _SOCKET, "Target": _SOCKET},
+            {"Type": "bind", "Source": client.socket, "Target": SOCKET},
         ],
     }
     if web:

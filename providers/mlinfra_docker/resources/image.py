@@ -10,12 +10,13 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, is_known
 from mlinfra.provider import files
-from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid
+from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid, Quota
 from mlinfra.provider.planned import as_planned
 from mlinfra.provider.progress import say
 from mlinfra_docker import containers, labels, volumes
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.naming import name_at
+from mlinfra_docker.pulling import ensure_image, offered, pinned, pull
 
 _FIXED = "an image never changes its content"
 _SOURCES = ("Build", "FromImage", "Load")
@@ -25,10 +26,10 @@ _TAIL = 15
 
 def _predict(attributes: Map) -> Mapping[str, Value]:
     name, tag, source = attributes.get("Name"), attributes.get("Tag") or _DEFAULT_TAG, attributes.get("FromImage")
-    known: dict[str, Value] = {"Status": "ready"}
+    known: dict[str, Value] = {"Status": "ready", "Current": True}
     if attributes.get("Tag") is None and source is None:
         known["Tag"] = _DEFAULT_TAG
-    if isinstance(source, str):
+    if isinstance(source, str) and "@" in source:
         known["Reference"] = source
     elif source is None and isinstance(name, str) and isinstance(tag, str):
         known["Reference"] = f"{name}:{tag}"
@@ -38,7 +39,9 @@ def _predict(attributes: Map) -> Mapping[str, Value]:
 class Image:
     """One of ``Build`` (``{Context, Dockerfile, BuildArgs, Target, Platform}``), ``FromImage`` (a reference) and ``Load`` (``{Path}``).
     ``Digest`` in the first and the last is that of the files when the plan was made; without it the files are compared when the image
-    is read, and ``Status`` is ``stale`` once they differ. ``Reference`` is what containers name.
+    is read, and ``Status`` is ``stale`` once they differ. ``Reference`` is what containers name: of an image that a registry gave, that very
+    one (``REPOSITORY@sha256:…``), whatever tag it was asked for by. ``Digest`` is that of its manifest, or its ``Id`` where no registry knows
+    it. ``Current`` is false once the registry gives another image under the tag.
 
     Deleting it takes away the names that it was given here, and what no other name holds; an image that was there already when
     ``FromImage`` asked for it stays."""
@@ -51,11 +54,16 @@ class Image:
             "FromImage": Attribute(type="string", immutable=True, source=_FIXED),
             "Load": Attribute(type="map", immutable=True, source=_FIXED),
             "Id": Attribute(type="string", computed=True),
+            "Digest": Attribute(type="string", computed=True),
+            "Current": Attribute(
+                type="boolean", computed=True, immutable=True, source="the registry gives another image under its tag now"
+            ),
             "Reference": Attribute(type="string", computed=True),
             "Pulled": Attribute(type="boolean", computed=True),
             "SourceDigest": Attribute(type="string", computed=True),
             "Status": Attribute(type="string", computed=True),
         },
+        version=2,
         predict=_predict,
         create_first=True,
         named_by="Tag",
@@ -79,6 +87,10 @@ class Image:
 
     async def adopt(self, client: DockerClient, id: str) -> Observed | None:
         return await client.run(_adopt, client, id)
+
+    def migrate(self, attributes: Map, from_version: int) -> Map:
+        """Version 1 knew no manifest's digest."""
+        return Map({**attributes, "Digest": attributes.get("Id", ""), "Current": True})
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:
         given = [name for name in _SOURCES if attributes.get(name) is not None]
@@ -107,26 +119,45 @@ def _create(client: DockerClient, desired: Desired, token: str) -> Observed:
 def _make(client: DockerClient, desired: Desired, recorded: ResourceState | None, token: str) -> Observed:
     wanted = desired.attributes
     name, tag = _name(client, desired)
-    source = wanted.get("FromImage")
-    if source is None:
-        id = reference = f"{name}:{tag}"
-        made = _build if wanted.get("Build") is not None else _load
-        digest, pulled = made(client, desired, reference, token), False
-    else:
-        reference, digest = str(source), ""
-        there = client.optional(f"/images/{source}/json") is not None
-        containers.ensure_image(client, reference)
-        id = recorded.id if recorded is not None else _keeper(client, desired.address, token)
-        pulled = bool(recorded.attributes["Pulled"]) if recorded is not None else not there
-        _tag(client, reference, id)
+    if wanted.get("FromImage") is not None:
+        return _take(client, desired, recorded, token)
+    reference = f"{name}:{tag}"
+    made = _build if wanted.get("Build") is not None else _load
+    digest = made(client, desired, reference, token)
     seen = client.get(f"/images/{reference}/json")
-    return Observed(id, _told(wanted, name, tag, reference, str(seen["Id"]), digest, pulled))
+    return Observed(reference, _told(wanted, name, tag, reference, str(seen["Id"]), SourceDigest=digest))
 
 
-def _told(wanted: Map, name: str, tag: str, reference: str, id: str, digest: str, pulled: bool, status: str = "ready") -> Map:
+def _take(client: DockerClient, desired: Desired, recorded: ResourceState | None, token: str) -> Observed:
+    """The image that a registry offers, or, where no registry is known to have it, the one that is there."""
+    wanted = desired.attributes
+    name, tag = _name(client, desired)
+    source = str(wanted["FromImage"])
+    if recorded is not None:  # the very one that it was
+        source, pulled = str(recorded.attributes["Reference"]), bool(recorded.attributes["Pulled"])
+        ensure_image(client, source, path=("FromImage",))
+    else:
+        there = client.optional(f"/images/{source}/json")
+        pulled = there is None or _outdated(client, source, pinned(there, source))
+        if pulled:
+            pull(client, source, path=("FromImage",))
+    id = recorded.id if recorded is not None else _keeper(client, desired.address, token)
+    _tag(client, source, id)
+    seen = client.get(f"/images/{source}/json")
+    return Observed(id, _told(wanted, name, tag, pinned(seen, source) or source, str(seen["Id"]), Pulled=pulled))
+
+
+def _outdated(client: DockerClient, source: str, held: str) -> bool:
+    """Whether a registry gives another image under the tag than the one that is held (``REPOSITORY@sha256:…``)."""
+    if not held or "@" in source or not client.config.pull:
+        return False
+    return offered(client, source) not in (None, held.partition("@")[2])
+
+
+def _told(wanted: Map, name: str, tag: str, reference: str, id: str, **more: Value) -> Map:
     given = {key: wanted[key] for key in _SOURCES if key in wanted}
-    more = {"Id": id, "Reference": reference, "Pulled": pulled, "SourceDigest": digest, "Status": status}
-    return Map({**given, "Name": name, "Tag": tag, **more})
+    known = {"Id": id, "Digest": reference.partition("@")[2] or id, "Reference": reference, "Name": name, "Tag": tag}
+    return Map({**given, "Pulled": False, "SourceDigest": "", "Status": "ready", "Current": True, **known, **more})
 
 
 def _tag(client: DockerClient, reference: str, name: str) -> None:
@@ -169,12 +200,19 @@ def _load(client: DockerClient, desired: Desired, reference: str, token: str) ->
     load = desired.attributes["Load"]
     selected, digest = _selected(client, load["Path"], load.get("Digest"), "data")
     loaded = ""
-    with selected[0].path.open("rb") as body:
-        for message in client.stream("POST", "/images/load", data=body, headers={"Content-Type": "application/x-tar"}):
-            text = str(message.get("stream", "")).strip()
-            for mark in ("Loaded image ID: ", "Loaded image: "):
-                if text.startswith(mark):
-                    loaded = text.removeprefix(mark)
+    try:
+        with selected[0].path.open("rb") as body:
+            for message in client.stream("POST", "/images/load", data=body, headers={"Content-Type": "application/x-tar"}):
+                text = str(message.get("stream", "")).strip()
+                for mark in ("Loaded image ID: ", "Loaded image: "):
+                    if text.startswith(mark):
+                        loaded = text.removeprefix(mark)
+    except Failure as failure:
+        if failure.retryable or isinstance(failure, Quota):
+            raise
+        raise Invalid(
+            f"{load['Path']} cannot be loaded: {failure.message}", path=("Load", "Path"), hint="write it with docker save"
+        ) from failure
     if not loaded:
         raise Invalid(f"{load['Path']} holds no image", path=("Load", "Path"), hint="write it with docker save")
     if token:
@@ -219,8 +257,9 @@ def _read(client: DockerClient, id: str, known: Map) -> Observed | None:
     elif known.get("SourceDigest") and known["SourceDigest"] != _source_digest(client, known):
         status = "stale"
     image = str((seen or kept)["Id"])
-    told = _told(known, known["Name"], known["Tag"], reference, image, known.get("SourceDigest", ""), known["Pulled"], status)
-    return Observed(id, told)
+    current = not _outdated(client, str(known.get("FromImage") or "@"), reference if "@" in reference else "")
+    kept_as = {key: known[key] for key in ("Pulled", "SourceDigest") if key in known}
+    return Observed(id, _told(known, known["Name"], known["Tag"], reference, image, **kept_as, Status=status, Current=current))
 
 
 def _source_digest(client: DockerClient, known: Map) -> str:
@@ -242,15 +281,24 @@ def _delete(client: DockerClient, recorded: ResourceState) -> None:
     keepers = f"mlinfra/{name_at(client, recorded.address)}-op"
     tagged = client.get("/images/json", filters={"reference": [keepers]})
     kept = [tag for image in tagged for tag in image.get("RepoTags") or () if tag.startswith(f"{keepers}:")]
-    ours = known.get("FromImage") is None or known.get("Pulled")
-    mine = kept if known.get("FromImage") is None else [recorded.id]
-    for name in (*([str(known["Reference"])] if ours else []), *mine):
+    for name in (*_names(client, known), *(kept if known.get("FromImage") is None else [recorded.id])):
         try:
             client.delete(f"/images/{name}")
         except Conflict as conflict:
             raise Invalid(
                 f"the image {name} is in use: {conflict.message}", hint="docker ps -a --filter ancestor=… shows by what"
             ) from conflict
+
+
+def _names(client: DockerClient, known: Map) -> list[str]:
+    """The names that go with it: none of an image that was there already; a tag only as long as it still means this image."""
+    source, reference = known.get("FromImage"), str(known["Reference"])
+    if source is None:
+        return [reference]
+    if not known.get("Pulled"):
+        return []
+    tagged = client.optional(f"/images/{source}/json")
+    return [*([str(source)] if tagged is not None and tagged["Id"] == known.get("Id") else []), reference]
 
 
 def _find(client: DockerClient, desired: Desired, token: str) -> Observed | None:
@@ -265,8 +313,9 @@ def _find(client: DockerClient, desired: Desired, token: str) -> Observed | None
     if seen is None or (kept is None and seen["Id"] not in built):
         return None
     id = keeper if source is not None else reference
+    reference = pinned(seen, reference) or reference if source is not None else reference
     # who pulled it cannot be told any more: it stays when it was here before, and costs no more than its space when it was not
-    return Observed(id, _told(wanted, name, tag, reference, str(seen["Id"]), _source_digest(client, wanted), False))
+    return Observed(id, _told(wanted, name, tag, reference, str(seen["Id"]), SourceDigest=_source_digest(client, wanted)))
 
 
 def _adopt(client: DockerClient, id: str) -> Observed | None:
@@ -274,4 +323,4 @@ def _adopt(client: DockerClient, id: str) -> Observed | None:
     if seen is None:
         return None
     name, _, tag = id.partition("@")[0].rpartition(":")
-    return Observed(id, _told(Map(FromImage=id), name or tag, tag if name else _DEFAULT_TAG, id, str(seen["Id"]), "", False))
+    return Observed(id, _told(Map(FromImage=id), name or tag, tag if name else _DEFAULT_TAG, id, str(seen["Id"])))

@@ -13,12 +13,13 @@ from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs.ray_api import DASHBOARD, alive_nodes
 from mlinfra_docker import containers, labels, volumes
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.containers import Inspect, Plan
 from mlinfra_docker.resources.hardware import check
 from mlinfra_docker.runs.body import Limits
-from mlinfra_docker.runs.ray_api import DASHBOARD, SHARED, alive_nodes, shared_volume
+from mlinfra_docker.runs.ray_shared import SHARED, shared_volume
 from mlinfra_docker.volumes import mount
 
 _CLUSTER = "mlinfra:cluster"

@@ -11,6 +11,7 @@ from mlinfra.provider.progress import say
 from mlinfra.provider.runs.results import LAST_LINES, quoted
 from mlinfra_docker import containers
 from mlinfra_docker.client import DockerClient
+from mlinfra_docker.pulling import ensure_image
 
 OFFERED = ("mlflow-skinny==3.17.2", "pandas==3.1.1", "scikit-learn==1.9.1", "pymilvus==3.0.2")
 """What code finds that names neither an image nor requirements: the packages that it would find on the local target, at the
@@ -30,7 +31,7 @@ def build(client: DockerClient, name: str, base: str, requirements: Sequence[str
 
     Invalid, with pip's last lines, when they cannot be installed."""
     try:
-        containers.ensure_image(client, base)
+        ensure_image(client, base)
     except Invalid as failure:
         failure.path = ("image",)  # what the engine calls Image
         raise

@@ -17,6 +17,7 @@ from mlinfra.provider.failures import Failure, NotFound
 from mlinfra.provider.limiter import waiting
 from mlinfra_docker import containers, volumes
 from mlinfra_docker.client import DockerClient
+from mlinfra_docker.pulling import ensure_image
 from mlinfra_docker.runs.body import Archive
 
 _TAIL = 20
@@ -48,7 +49,7 @@ async def run(
 ) -> Ended:
     """Run ``body`` (as of ``POST /containers/create``; its ``Cmd`` is the command, an image's entry point is left out) after
     unpacking ``archives`` into it. It is removed in the end, whatever happens. TimeoutError after ``within`` seconds."""
-    await client.run(containers.ensure_image, client, str(body["Image"]))
+    await client.run(ensure_image, client, str(body["Image"]))
     id = await client.run(_make, client, name, body)
     held = None
     tail: list[str] = []

@@ -18,14 +18,14 @@ from mlinfra.model.values import Secret
 from mlinfra.provider.failures import Failure, Invalid, NotFound, Timeout
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.progress import say
+from mlinfra.provider.runs import ray_api
 from mlinfra.provider.runs.results import hider, quoted
 from mlinfra.provider.runs.words import argv, variable
 from mlinfra_docker import containers, volumes
 from mlinfra_docker.client import DockerClient
 from mlinfra_docker.inside import translator
-from mlinfra_docker.runs import ray_api
 from mlinfra_docker.runs.body import code_files
-from mlinfra_docker.runs.ray_api import SHARED, shared_volume
+from mlinfra_docker.runs.ray_shared import SHARED, shared_volume
 from mlinfra_docker.runs.run import RunRequest, RunResult, keep, write_log
 from mlinfra_docker.volumes import MOUNTED, Helper
 

@@ -195,7 +195,10 @@ core.register_action("mirror", { "http-req" }, function(txn, port, percent)
   local body = txn.sf:req_body() or ""
   if length > #body then return end
   local kind = txn.sf:req_fhdr("content-type")
-  local headers = { ["content-type"] = { kind ~= "" and kind or "application/json" } }
+  local headers = {
+    ["content-type"] = { kind ~= "" and kind or "application/json" },
+    ["content-length"] = { tostring(#body) },  -- as the request had it: some servers read no chunks
+  }
   core.register_task(function()
     local client = core.httpclient()
     client:post { url = "http://127.0.0.1:" .. port .. "/invocations", headers = headers, body = body }

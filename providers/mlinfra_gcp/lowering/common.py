@@ -19,6 +19,12 @@ ACCELERATORS = {
     "B200": "NVIDIA_B200",
 }  # fmt: skip
 """Our names and Vertex AI's (AcceleratorType in MachineSpec's document)."""
+TPU_MACHINES = {
+    "v5litepod-1": ("ct5lp-hightpu-1t", "1x1"), "v5litepod-4": ("ct5lp-hightpu-4t", "2x2"), "v5litepod-8": ("ct5lp-hightpu-8t", "2x4"),
+    "v6e-1": ("ct6e-standard-1t", "1x1"), "v6e-4": ("ct6e-standard-4t", "2x2"), "v6e-8": ("ct6e-standard-8t", "2x4"),
+}  # fmt: skip
+"""A slice of one host as Cloud TPU names it, and what Vertex AI calls it in a MachineSpec: machineType and tpuTopology
+(https://cloud.google.com/vertex-ai/docs/training/configure-compute, https://cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus)."""
 IMAGES = {
     "cpu": "python:3.11",
     "gpu": "us-docker.pkg.dev/vertex-ai/training/pytorch-gpu.2-4.py310:latest",
@@ -106,7 +112,10 @@ def machine_spec(choice: Choice) -> Map:
     """Vertex AI's MachineSpec of an offer. ``n1-standard-8+T4:1`` is a host with accelerators attached."""
     offer = choice.offer
     host = offer.type.partition("+")[0]
-    if not offer.count or offer.accelerator.startswith("TPU"):
+    if offer.type in TPU_MACHINES:
+        machine, topology = TPU_MACHINES[offer.type]
+        return Map(machineType=machine, tpuTopology=topology)
+    if not offer.count:
         return Map(machineType=host)
     return Map(machineType=host, acceleratorType=ACCELERATORS[offer.accelerator], acceleratorCount=offer.count)
 

@@ -1,7 +1,7 @@
 """``training_cluster`` on GCP.
 
 ``managed``: machines of Vertex AI, brought up for each job, or a persistent resource where ``nodes.min`` is above 0. ``ray``: a head and a
-managed instance group of workers. A TPU: a queued resource.
+managed instance group of workers. A TPU: Vertex AI's for each job where ``nodes.min`` is 0, else a queued resource.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Choice, Needs
 from mlinfra.provider.hardware.lowering import chosen, refuse_unknown
 from mlinfra_gcp.lowering.common import (
+    TPU_MACHINES,
     given,
-    image,
     labels,
     machine_spec,
     named,
@@ -26,10 +26,10 @@ from mlinfra_gcp.lowering.common import (
     place,
     project,
     region,
-    text,
-    zonal,
     zone,
 )
+from mlinfra_gcp.lowering.machines import node_count, outputs_of
+from mlinfra_gcp.lowering.ray_cluster import lower_ray
 
 _LEAST = Needs(cpus=4, memory=8 * 2**30)
 _RUNTIMES = {"TPU-v5e": "v2-alpha-tpuv5-lite", "TPU-v5p": "v2-alpha-tpuv5", "TPU-v6e": "v2-alpha-tpuv6e"}
@@ -49,24 +49,11 @@ def lower(spec: TrainingCluster, context: LoweringContext) -> Lowered:
         raise context.error("gcp.unknown_engine", "engine must be known at plan time", path=("engine",))
     use = "vm" if engine == "ray" else "training"
     choice = chosen(spec.resources, context, offers=offers(), use=use, region=region(context), least=_LEAST)
-    return _ray(spec, context, choice) if engine == "ray" else _managed(spec, context, choice)
-
-
-def _nodes(spec: TrainingCluster, context: LoweringContext) -> tuple[int, int]:
-    nodes = spec.nodes
-    if is_deferred(nodes) or is_deferred(nodes.min) or is_deferred(nodes.max):
-        raise context.error("gcp.unknown_nodes", "nodes must be known at plan time: they are priced by the plan", path=("nodes",))
-    return nodes.min, nodes.max
+    return lower_ray(spec, context, choice) if engine == "ray" else _managed(spec, context, choice)
 
 
 def _name(spec: TrainingCluster, context: LoweringContext) -> str:
     return str(spec.name or named(context))
-
-
-def _outputs(context: LoweringContext, choice: Choice, nodes: Value, **values: Value) -> Map:
-    offer = choice.offer
-    hardware = Map(name=offer.accelerator, count=offer.count, memory=offer.accelerator_memory) if offer.count else None
-    return Map({"cpus": offer.vcpus, "memory": offer.memory, "accelerators": hardware, "nodes": nodes, **values})
 
 
 def address(choice: Choice, spec: TrainingCluster, context: LoweringContext, persistent: str = "") -> str:
@@ -76,6 +63,7 @@ def address(choice: Choice, spec: TrainingCluster, context: LoweringContext, per
     query = {
         "accelerator": machine.get("acceleratorType"),
         "count": machine.get("acceleratorCount"),
+        "topology": machine.get("tpuTopology"),
         "spot": "true" if spec.resources.spot is True else None,
         "disk": round(disk / _GB) if isinstance(disk, (int, float)) else None,
         "persistent": persistent or None,
@@ -86,7 +74,7 @@ def address(choice: Choice, spec: TrainingCluster, context: LoweringContext, per
 
 def _managed(spec: TrainingCluster, context: LoweringContext, choice: Choice) -> Lowered:
     name = _name(spec, context)
-    least, most = _nodes(spec, context)
+    least, most = node_count(spec, context)
     if least == 0 or spec.nodes == Nodes(min=1):  # nobody asked for machines that stay up
         where = address(choice, spec, context)
         resource = context.resource(
@@ -94,7 +82,7 @@ def _managed(spec: TrainingCluster, context: LoweringContext, choice: Choice) ->
         )
         return Lowered(
             resources=(resource,),
-            outputs=_outputs(
+            outputs=outputs_of(
                 context, choice, most, id=own(context, "name"), name=name, engine="managed", address=where, dashboard=""
             ),
         )
@@ -117,93 +105,16 @@ def _managed(spec: TrainingCluster, context: LoweringContext, choice: Choice) ->
         "gcp.vertex_persistent_resource",
         {**place(context), "name": name, "displayName": name, "resourcePools": (Map(pool),), **given(labels=labels(context))},
     )
-    outputs = _outputs(
+    outputs = outputs_of(
         context, choice, most, id=own(context, "id"), name=own(context, "name"), engine="managed", address=where, dashboard=""
     )
     return Lowered(resources=(resource,), outputs=outputs)
 
 
-def _ray(spec: TrainingCluster, context: LoweringContext, choice: Choice) -> Lowered:
-    least, most = _nodes(spec, context)
-    name = named(context, limit=50)
-    if least != most:
-        raise context.error(
-            "gcp.ray_autoscaling",
-            "a Ray cluster's group of workers has one size on gcp",
-            path=("nodes",),
-            hint=f"write nodes: {most}; or leave engine: ray out, and jobs bring up their own machines",
-        )
-    head = context.resource(
-        "gcp.compute_instance",
-        {
-            **zonal(context),
-            "name": f"{name}-head",
-            "machineType": f"zones/{zone(context)}/machineTypes/e2-standard-4",
-            "disks": (_boot(50, f"zones/{zone(context)}/diskTypes/pd-balanced"),),
-            "networkInterfaces": (_interface(context),),
-            "metadata": Map(items=(Map(key="startup-script", value=_RAY_HEAD.format(image=image(context, "ray"))),)),
-            **given(labels=labels(context), serviceAccounts=_account(context)),
-        },
-        role="head",
-    )
-    disk = round(spec.resources.disk / _GB) if isinstance(spec.resources.disk, (int, float)) else 100
-    properties: dict[str, Value] = {
-        "machineType": choice.offer.type.partition("+")[0],
-        "disks": (_boot(disk, "pd-balanced"),),
-        "networkInterfaces": (_interface(context),),
-        "metadata": Map(
-            items=(
-                Map(
-                    key="startup-script",
-                    value=text(
-                        _RAY_WORKER.replace("{image}", image(context, "ray")), head=own(context, "internalIp", role="head")
-                    ),
-                ),
-            )
-        ),
-        **given(labels=labels(context), serviceAccounts=_account(context)),
-    }
-    gpu = machine_spec(choice)
-    if "+" in choice.offer.type:
-        kind = str(gpu["acceleratorType"]).lower().replace("_", "-")
-        properties["guestAccelerators"] = (Map(acceleratorType=kind, acceleratorCount=gpu["acceleratorCount"]),)
-    if spec.resources.spot is True:
-        properties["scheduling"] = Map(
-            provisioningModel="SPOT",
-            preemptible=True,
-            automaticRestart=False,
-            instanceTerminationAction="STOP",
-            onHostMaintenance="TERMINATE",
-        )
-    elif choice.offer.count:
-        properties["scheduling"] = Map(onHostMaintenance="TERMINATE", automaticRestart=True)
-    content = Map({k: v for k, v in properties.items() if k != "metadata"})
-    template = context.resource(
-        "gcp.compute_instance_template",
-        {"project": project(context), "name": named(context, content=content), "properties": Map(properties)},
-        role="template",
-    )
-    group = context.resource(
-        "gcp.compute_instance_group_manager",
-        {
-            **zonal(context),
-            "name": name,
-            "baseInstanceName": named(context, limit=50),
-            "instanceTemplate": own(context, "link", role="template"),
-            "targetSize": most,
-            "updatePolicy": Map(type="PROACTIVE", minimalAction="REPLACE"),
-        },
-    )
-    host = own(context, "internalIp", role="head")
-    outputs = _outputs(
-        context, choice, most, id=own(context, "id"), name=own(context, "name"), engine="ray",
-        address=text("ray://${host}:10001", host=host), dashboard=text("http://${host}:8265", host=host),
-    )  # fmt: skip
-    return Lowered(resources=(head, template, group), outputs=outputs)
-
-
 def _tpu(spec: TrainingCluster, context: LoweringContext) -> Lowered:
     choice = chosen(spec.resources, context, offers=offers(), use="tpu", region=region(context))
+    if is_deferred(spec.nodes) or spec.nodes.min == 0:
+        return _tpu_for_jobs(spec, context, choice)
     name = named(context)
     offer = choice.offer
     location = zone(context)
@@ -222,33 +133,21 @@ def _tpu(spec: TrainingCluster, context: LoweringContext) -> Lowered:
         "gcp.tpu_queued_resource",
         {"project": project(context), "location": location, "name": name, "tpu": Map(nodeSpec=(node,)), **given(spot=spot)},
     )
-    outputs = _outputs(
+    outputs = outputs_of(
         context, choice, 1, id=own(context, "id"), name=own(context, "name"), engine="managed",
         address=f"tpu://{location}/{name}", dashboard="",
     )  # fmt: skip
     return Lowered(resources=(resource,), outputs=outputs)
 
 
-def _boot(size: int, disk_type: str) -> Map:
-    source = "projects/cos-cloud/global/images/family/cos-stable"
-    return Map(boot=True, autoDelete=True, initializeParams=Map(sourceImage=source, diskSizeGb=size, diskType=disk_type))
-
-
-def _interface(context: LoweringContext) -> Map:
-    network = str(context.settings.get("network") or "default")
-    link = network if "/" in network else f"global/networks/{network}"
-    return Map(network=link, accessConfigs=(Map(type="ONE_TO_ONE_NAT", name="External NAT"),))
-
-
-def _account(context: LoweringContext) -> Value:
-    email = context.settings.get("service_account")
-    return (Map(email=email, scopes=("https://www.googleapis.com/auth/cloud-platform",)),) if email else None
-
-
-_RAY_HEAD = """#!/bin/bash
-docker run -d --name ray --restart=always --network=host --shm-size=2g {image} \\
-  ray start --head --port=6379 --dashboard-host=0.0.0.0 --ray-client-server-port=10001 --block
-"""
-_RAY_WORKER = """#!/bin/bash
-docker run -d --name ray --restart=always --network=host --shm-size=2g {image} ray start --address=${head}:6379 --block
-"""
+def _tpu_for_jobs(spec: TrainingCluster, context: LoweringContext, choice: Choice) -> Lowered:
+    """A TPU that Vertex AI brings up for each job."""
+    if choice.offer.type not in TPU_MACHINES or spec.resources.spot is True:
+        what = "spot TPUs" if spec.resources.spot is True else choice.offer.type
+        raise context.error(
+            "gcp.tpu_for_jobs",
+            f"Vertex AI brings up no {what} for a job",
+            path=("resources", "spot" if spec.resources.spot is True else "accelerators"),
+            hint=f"write nodes: 1: a queued resource that stands; or for each job one of {', '.join(TPU_MACHINES)}, not spot",
+        )
+    return _managed(spec, context, choice)

@@ -46,11 +46,17 @@ def _hardware(address: Value, context: LoweringContext) -> dict[str, Value]:
     """What a cluster's address says (:func:`mlinfra_gcp.lowering.training_cluster.address`)."""
     if address is None:
         return {}
+    if isinstance(address, str) and address.startswith("tpu://"):
+        raise context.error(
+            "gcp.job_on_slice",
+            "a TPU slice that stands by itself takes no jobs: it is a machine to log in to",
+            path=("cluster",),
+            hint="write nodes: {min: 0} in the training_cluster: then Vertex AI brings up the TPU for each job, and nothing stands between",
+        )
     if not isinstance(address, str) or not address.startswith("vertex://"):
-        engine = "TPU slice" if str(address).startswith("tpu://") else "Ray cluster"
         raise context.error(
             "gcp.job_on_machines",
-            f"a training_job on gcp runs on managed hardware, not on a {engine} of one's own",
+            "a training_job on gcp runs on managed hardware, not on a Ray cluster of one's own",
             path=("cluster",),
             hint="leave engine out of the training_cluster (or write managed); submit to your own machines with their own tools",
         )
@@ -59,6 +65,8 @@ def _hardware(address: Value, context: LoweringContext) -> dict[str, Value]:
     machine: dict[str, Value] = {"machineType": url.path.strip("/")}
     if "accelerator" in query:
         machine |= {"acceleratorType": query["accelerator"], "acceleratorCount": int(query["count"])}
+    if "topology" in query:
+        machine["tpuTopology"] = query["topology"]
     found: dict[str, Value] = {"machine": Map(machine)}
     if query.get("spot"):
         found["scheduling"] = Map(strategy="SPOT")

@@ -13,7 +13,7 @@ from mlinfra.provider.hardware.choice import Needs
 from mlinfra.provider.hardware.lowering import chosen
 from mlinfra.provider.zilliz.lowering import lower_zilliz
 from mlinfra_gcp.lowering.common import given, image, labels, named, offers, own, project, region, text, zonal, zone
-from mlinfra_gcp.lowering.training_cluster import _account, _boot, _interface
+from mlinfra_gcp.lowering.machines import account, boot, interface
 
 _PORT = 19530
 _VERSION = "2.6.4"
@@ -62,13 +62,13 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
             "name": name,
             "machineType": f"zones/{zone(context)}/machineTypes/{choice.offer.type}",
             "disks": (
-                _boot(20, f"zones/{zone(context)}/diskTypes/pd-balanced"),
+                boot(20, f"zones/{zone(context)}/diskTypes/pd-balanced"),
                 Map(source=own(context, "link", role="disk"), deviceName="data", autoDelete=False),
             ),
-            "networkInterfaces": (_interface(context),),
+            "networkInterfaces": (interface(context),),
             "metadata": Map(items=(Map(key="startup-script", value=_SCRIPT.replace("@IMAGE@", milvus)),)),
             "tags": Map(items=(name,)),
-            **given(labels=labels(context), serviceAccounts=_account(context)),
+            **given(labels=labels(context), serviceAccounts=account(context)),
         },
     )
     allowed = tuple(context.settings.get("allow") or ())

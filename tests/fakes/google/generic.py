@@ -144,7 +144,10 @@ def _list(g: Google, route: Route, params: dict[str, str], query: dict[str, str]
         if re.fullmatch(rf"{re.escape(parent)}/{folder}/[^/]+", name)
     ]
     wanted = query.get("filter", "")
-    if wanted:
+    tagged = re.fullmatch(r'version="([^"]+)"', wanted) if folder == "tags" else None
+    if tagged is not None:
+        every = [(n, h) for n, h in every if h["version"] == tagged[1]]
+    elif wanted:
         test = re.fullmatch(r'(?:labels|user_labels)\.([a-z-]+)=\"?([^"]+)\"?', wanted)
         if test is None:
             raise Refused(400, "INVALID_ARGUMENT", f"filter {wanted}")
@@ -191,6 +194,9 @@ def _delete(g: Google, route: Route, params: dict[str, str], query: dict[str, st
     held = found(g, route.service, name)
     if route.service == "aiplatform" and held.get("deployedModels"):
         raise Refused(400, "FAILED_PRECONDITION", "The Endpoint has deployed models.")
+    tags = [n for n, h in g.objects[route.service].items() if "/tags/" in n and h.get("version") == name]
+    if tags and query.get("force") != "true":
+        raise Refused(400, "FAILED_PRECONDITION", f"The version is tagged: {', '.join(tags)}")
     if str(held.get("state", "")).endswith(("_RUNNING", "_QUEUED", "_PENDING")):
         raise Refused(400, "FAILED_PRECONDITION", "The job is running.")
 

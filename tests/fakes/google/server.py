@@ -157,13 +157,14 @@ class Google:
                     return storage.answer(self, http, parts.path, query, headers, raw)
                 _, service, rest = parts.path.split("/", 2)
                 body = json.loads(raw) if raw else None
-                return 200, json.dumps(self.act(service, http, "/" + unquote(rest), query, body)).encode(), {}
+                return 200, self.act(service, http, "/" + unquote(rest), query, body).encode(), {}
             except Refused as refused:
                 if self.requests:
                     self.requests[-1].status = refused.code
                 return refused.code, json.dumps(refused.body()).encode(), {}
 
-    def act(self, service: str, http: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
+    def act(self, service: str, http: str, path: str, query: dict[str, str], body: Any) -> str:
+        """The answer, as JSON: what happens after it is not in it."""
         path = path.replace(f"/{NUMBER}/", f"/{PROJECT}/")
         route, params = self.checked(service, http, path, query, body)
         request = self.requests[-1]
@@ -173,7 +174,7 @@ class Google:
         refusals = self.refusals.get(route.name)
         if refusals:
             raise refusals.pop(0)
-        answer = self.handler(route)(route, params, query, body)
+        answer = json.dumps(self.handler(route)(route, params, query, body))
         request.status = 200
         self.after_answer(request)
         return answer

@@ -11,8 +11,8 @@ from live.servers.locked_registry import LockedRegistry
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[str | None]:
-    """``HOST:PORT`` of a registry; None where there is no Docker engine to push from, or no registry's program."""
+def registry(folder: Path, **login: str) -> Iterator[str | None]:
+    """``HOST:PORT`` of a registry that takes this ``login``; None where there is no Docker engine to push from, or no registry's program."""
     import docker
 
     try:
@@ -23,7 +23,7 @@ def registry(folder: Path) -> Iterator[str | None]:
     if shutil.which("docker-registry") is None:
         yield None
         return
-    served = LockedRegistry(folder / "registry")
+    served = LockedRegistry(folder / "registry", **login)
     try:
         yield served.host
     finally:

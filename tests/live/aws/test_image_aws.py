@@ -104,3 +104,4 @@ def test_what_cannot_be_built_shows_its_last_lines_and_without_an_engine_it_says
     nobody = stack("apply --yes", code=1, files={"serve/Dockerfile": DOCKERFILE}, DOCKER_HOST="unix:///nowhere/docker.sock").err
     assert "none answers at" in nobody and "/nowhere/docker.sock" in nobody and "DOCKER_HOST" in nobody, nobody
     assert "Traceback" not in broken + nobody
+    stack("destroy --yes --allow-data-loss")

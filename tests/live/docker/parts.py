@@ -36,16 +36,26 @@ SERVER_IMAGE = Recipe(
     base=BASE,
     files={
         "srv/server.py": (
-            "import http.server\n\n\n"
+            "import http.server, socket\n\n"
+            "asked = []\n\n\n"
             "class Handler(http.server.BaseHTTPRequestHandler):\n"
+            "    protocol_version = 'HTTP/1.1'\n\n"
             "    def do_GET(self):\n"
+            "        self.answer(str(len(asked)))\n\n"
+            "    def do_POST(self):\n"
+            "        asked.append(self.rfile.read(int(self.headers['content-length'])))\n"
+            "        self.answer(socket.gethostname())\n\n"
+            "    def answer(self, text):\n"
             "        self.send_response(200)\n"
+            "        self.send_header('content-length', str(len(text)))\n"
             "        self.end_headers()\n"
-            "        self.wfile.write(b'ok')\n\n"
-            "    do_POST = do_GET\n\n\n"
+            "        self.wfile.write(text.encode())\n\n"
+            "    def log_message(self, *said):\n"
+            "        pass\n\n\n"
             "http.server.ThreadingHTTPServer(('', 8080), Handler).serve_forever()\n"
         )
     },
     config=('CMD ["python3", "/srv/server.py"]',),
 )
-"""An image with a server of its own, as a variant may name one."""
+"""An image with a server of its own, as a variant may name one. A POST is answered with its container's name, a GET with how many POSTs
+there were."""

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 
 import pytest
+from live.docker import images, parts
 from live.docker.engine import docker_api  # noqa: F401  a fixture
 from live.docker.stack import Stack, stack  # noqa: F401  a fixture
 
@@ -132,24 +134,38 @@ def test_limits_and_restarts_change_in_place_and_the_rest_replaces(stack: Stack)
 
 
 def test_ten_kills_at_random_moments_orphan_nothing(stack: Stack) -> None:  # noqa: F811
-    resources = """\
-  net: {kind: docker.network}
-  raw: {kind: bucket}
-  corpus: {kind: dataset, bucket: "${raw}", source: data}
-  packed: {kind: image, build: app}
-  one: {kind: docker.container, Image: "${packed.uri}", Cmd: [sleep, "1000"], StopSignal: SIGKILL, NetworkMode: "${net.Name}"}
+    """Native types and portable ones: a run's container, an endpoint's models and proxy."""
+    stack.parts["haproxy"] = images.ensure(stack.api, parts.HAPROXY)
+    server = images.ensure(stack.api, parts.SERVER_IMAGE)
+    resources = f"""\
+  net: {{kind: docker.network}}
+  raw: {{kind: bucket}}
+  corpus: {{kind: dataset, bucket: "${{raw}}", source: data}}
+  packed: {{kind: image, build: app}}
+  one: {{kind: docker.container, Image: "${{packed.uri}}", Cmd: [sleep, "1000"], StopSignal: SIGKILL, NetworkMode: "${{net.Name}}"}}
   two:
     kind: docker.container
     Image: IMAGE
     Cmd: [sh, -c, "sleep 0.5; touch /ready; sleep 1000"]
     StopSignal: SIGKILL
-    Mounts: [{Type: volume, Source: "${raw.name}", Target: /data}]
-    Healthcheck: {Test: [CMD-SHELL, "test -f /ready"]}
+    Mounts: [{{Type: volume, Source: "${{raw.name}}", Target: /data}}]
+    Healthcheck: {{Test: [CMD-SHELL, "test -f /ready"]}}
+  fit:
+    kind: training_job
+    image: IMAGE
+    code: code
+    run: sh fit.sh
+    inputs: {{rows: "${{corpus.uri}}"}}
+  api:
+    kind: endpoint
+    variants: {{champion: {{image: {server}, traffic: 9}}, challenger: {{image: {server}, traffic: 1}}}}
+    env: {{VERSION: "${{corpus.version}}"}}
 """
     files = {
         "data/a.txt": "a" * 100_000,
         "data/b/c.txt": "c",
         "app/Dockerfile": "FROM IMAGE\nCOPY x /x\n".replace("IMAGE", stack.image),
+        "code/fit.sh": 'sleep 0.5; cat "$MLINFRA_INPUT_ROWS/a.txt" > "$MLINFRA_OUTPUT_MODEL/model.txt"\n',
     }
     stack.write(resources, {**files, "app/x": "0"})
     began = time.monotonic()
@@ -172,7 +188,8 @@ def test_ten_kills_at_random_moments_orphan_nothing(stack: Stack) -> None:  # no
         process.wait()
     stack.run("apply", "--yes")
     assert "No changes" in stack.run("plan").out
-    assert {c["Names"][0].rpartition("-")[2] for c in stack.containers()} == {"one", "two"}
+    standing = Counter(c["Labels"]["mlinfra:address"] for c in stack.containers())
+    assert standing == {"one": 1, "two": 1, "api": 3}
     tagged = {
         tag for image in stack.api.images(filters={"label": [f"mlinfra:project={stack.project}"]}) for tag in image["RepoTags"]
     }

@@ -14,13 +14,17 @@ _HASHED = "$2b$04$lw5Qyi833CoIzDRq26yQI.VtwmdyZ4rXH1NM9MEccVCsSDF8NniYe"
 
 
 class LockedRegistry(Registry):
-    """Lets in ``USER`` with ``PASSWORD`` alone."""
+    """Lets in one ``user`` with one password, given in bcrypt."""
+
+    def __init__(self, folder: Path, *, user: str = USER, hashed: str = _HASHED) -> None:
+        self._users = f"{user}:{hashed}\n"
+        super().__init__(folder)
 
     def start(self) -> None:
         config = Path(self._command[-1])
         settings = json.loads(config.read_text())
         users = config.with_name("htpasswd")
-        users.write_text(f"{USER}:{_HASHED}\n")
+        users.write_text(self._users)
         settings["auth"] = {"htpasswd": {"realm": "images", "path": str(users)}}
         settings["storage"]["delete"] = {"enabled": True}
         config.write_text(json.dumps(settings))

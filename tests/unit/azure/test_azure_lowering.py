@@ -252,6 +252,15 @@ def test_a_job_runs_on_its_cluster_or_on_the_shared_one() -> None:
     assert of(lower("training_job", {"run": "python train.py"}), "x").attributes["compute"] == Ref("azure_base.compute", ("id",))
 
 
+def test_a_job_of_a_ray_cluster_is_submitted_to_its_head() -> None:
+    cluster = {"kind": "training_cluster", "engine": "ray", "dashboard": "http://10.42.0.4:8265", "name": "gpus"}
+    found = lower("training_job", {"run": "python train.py", "cluster": cluster})
+    assert own(found) == {"x": "azure.ray_run"} and shared(found) == [f"azure_base.{r}" for r in ("content", "group", "storage")]
+    assert of(found, "x").attributes["dashboard"] == "http://10.42.0.4:8265"
+    tunnelled = lower("training_job", {"run": "python train.py", "cluster": cluster}, ray_dashboard="http://127.0.0.1:1")
+    assert of(tunnelled, "x").attributes["dashboard"] == "http://127.0.0.1:1"
+
+
 ONE = {"variants": {"a": {"model": VERSION}}}
 
 

@@ -69,8 +69,11 @@ def test_a_plan_that_changes_nothing_says_nothing_of_money() -> None:
 
 
 def test_unknown_prices_are_named_and_many_are_counted() -> None:
-    total = CostTotal(before=5.0, after=5.0, unknown=tuple("abcdefgh"))
-    assert total_text(total) == "Cost: 5.00 USD a month, as before.\nPrice unknown, not in the sum: a, b, c, d, e, f and 2 more."
+    named = "Price unknown, not in the sum: a, b, c, d, e, f and 2 more."
+    stand = CostTotal(before=5.0, after=5.0, unknown=tuple("abcdefgh"), unknown_before=tuple("abcdefgh"))
+    assert total_text(stand) == f"Cost: 5.00 USD a month, as before.\n{named}"
+    come = CostTotal(before=5.0, after=5.0, unknown=tuple("abcdefgh"), unknown_before=tuple("ab"))
+    assert total_text(come) == f"Cost: 5.00 → 5.00 USD a month (+0.00 and 6 unknown).\n{named}"
 
 
 def test_the_table_lists_what_costs_and_what_is_left_alone() -> None:

@@ -80,8 +80,10 @@ def test_what_vertex_cannot_do_is_an_error_with_an_alternative(
          {"address": "vertex://us-central1/n1-standard-4?accelerator=NVIDIA_TESLA_T4&count=1&spot=true"}),
         ({"resources": {"accelerators": "A100:8"}, "nodes": 2}, ["x gcp.vertex_persistent_resource"], {"name": "tickets-prod-x"}),
         ({"resources": {"accelerators": "TPU-v5e:8", "spot": True}}, ["x gcp.tpu_queued_resource"], {"spot": Map()}),
-        ({"engine": "ray", "nodes": 3}, ["x.head gcp.compute_instance", "x.template gcp.compute_instance_template",
-                                         "x gcp.compute_instance_group_manager"], {"targetSize": 3}),
+        ({"resources": {"accelerators": "TPU-v6e:4"}, "nodes": {"min": 0}}, ["x gcp.job_hardware"],
+         {"machine": Map(machineType="ct6e-standard-4t", tpuTopology="2x2"), "address": "vertex://us-central1/ct6e-standard-4t?topology=2x2"}),
+        ({"engine": "ray", "nodes": 3}, ["x.inside gcp.compute_firewall", "x.head gcp.compute_instance",
+                                         "x.template gcp.compute_instance_template", "x gcp.compute_instance_group_manager"], {"targetSize": 3}),
     ],
 )  # fmt: skip
 def test_a_cluster_is_what_fits_its_engine(properties: dict[str, Any], expected: list[str], attributes: dict[str, Any]) -> None:
@@ -89,6 +91,43 @@ def test_a_cluster_is_what_fits_its_engine(properties: dict[str, Any], expected:
     assert types(found) == expected
     main = next(r for r in found.resources if r.address == "x")
     assert {k: main.attributes[k] for k in attributes} == attributes
+
+
+def test_what_vertex_brings_up_no_tpu_for_names_what_it_does() -> None:
+    nodes = {"min": 0, "max": 1}
+    for resources, path in (
+        ({"accelerators": "TPU-v5p:4"}, "accelerators"),
+        ({"accelerators": "TPU-v5e:8", "spot": True}, "spot"),
+    ):
+        with pytest.raises(LoweringError) as caught:
+            lower("training_cluster", {"resources": resources, "nodes": nodes})
+        (problem,) = caught.value.diagnostics
+        assert problem.path == ("resources", path) and "nodes: 1" in problem.hint and "v5litepod-8" in problem.hint
+
+
+def test_a_ray_cluster_with_gpus_installs_their_driver_and_is_named_by_its_content() -> None:
+    cluster = {"engine": "ray", "resources": {"accelerators": "T4:2"}, "nodes": 2}
+    found = {r.address: r.attributes for r in lower("training_cluster", cluster).resources}
+    template = found["x.template"]["properties"]
+    assert template["guestAccelerators"] == (Map(acceleratorType="nvidia-tesla-t4", acceleratorCount=2),)
+    script = template["metadata"]["items"][0]["value"]
+    assert "cos-extensions install gpu" in script and "--device $d" in script
+    assert "--address=tickets-prod-x-head.us-central1-a.c.acme-ml.internal:6379" in script
+    assert template["reservationAffinity"] == Map(consumeReservationType="ANY_RESERVATION")
+    spot = {
+        r.address: r.attributes
+        for r in lower("training_cluster", {**cluster, "resources": {"accelerators": "T4:2", "spot": True}}).resources
+    }
+    assert "reservationAffinity" not in spot["x.template"]["properties"]
+    other = lower("training_cluster", cluster, images={"ray": "mirror/ray:2"}).resources[2].attributes
+    assert other["name"] != found["x.template"]["name"]
+
+
+def test_a_ray_cluster_is_reached_from_the_ranges_that_are_allowed() -> None:
+    found = lower("training_cluster", {"engine": "ray", "nodes": 2}, allow=["203.0.113.0/24"])
+    (rule,) = [r.attributes for r in found.resources if r.address == "x.firewall"]
+    assert rule["sourceRanges"] == ("203.0.113.0/24",) and rule["allowed"][0]["ports"] == ("8265", "10001")
+    assert "externalIp" in repr(found.outputs["dashboard"])
 
 
 def test_a_pipeline_is_compiled_in_the_order_of_its_needs() -> None:
@@ -131,5 +170,10 @@ def test_a_job_takes_the_hardware_from_its_cluster() -> None:
     run = lower("training_job", {"run": "python fit.py", "cluster": cluster}).resources[1].attributes
     assert run["machine"] == Map(machineType="n1-standard-8", acceleratorType="NVIDIA_TESLA_T4", acceleratorCount=2)
     assert (run["disk"], run["scheduling"]) == (200, Map(strategy="SPOT"))
+    tpu = {**cluster, "address": "vertex://us-central1/ct5lp-hightpu-8t?topology=2x4"}
+    run = lower("training_job", {"run": "python fit.py", "cluster": tpu}).resources[1].attributes
+    assert run["machine"] == Map(machineType="ct5lp-hightpu-8t", tpuTopology="2x4")
+    with pytest.raises(LoweringError, match="TPU slice"):
+        lower("training_job", {"run": "python fit.py", "cluster": {**cluster, "address": "tpu://us-central1-a/g"}})
     with pytest.raises(LoweringError, match="Ray cluster"):
         lower("training_job", {"run": "python fit.py", "cluster": {**cluster, "address": "ray://10.0.0.2:10001"}})

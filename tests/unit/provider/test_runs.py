@@ -12,7 +12,7 @@ from mlinfra.provider.failures import Invalid
 from mlinfra.provider.runs.fingerprints import fingerprint, of_pipeline, predicted_of_pipeline
 from mlinfra.provider.runs.pipelines import Definition, from_json, steps_of, to_json
 from mlinfra.provider.runs.results import hider, parse_metrics, quoted
-from mlinfra.provider.runs.words import argv, parameters, requirement_lines, variable
+from mlinfra.provider.runs.words import argv, parameters, requirement_lines, setting, text, variable
 
 STEPS = freeze({"clean": {"command": "python clean.py", "outputs": ["rows"], "env": {"KEY": Secret("hunter2"), "DEBUG": True}},
                 "check": {"needs": ["clean"], "takes": {"rows": "clean.rows"}, "expect": {"rows": "> 1"}}})  # fmt: skip
@@ -41,6 +41,15 @@ def test_parameters_become_words() -> None:
     assert parameters(given) == ("--C", "0.1", "--fast", "true", "--layers", "1", "2", "--more", '{"a": 1}')
     assert variable("INPUT", "train-set") == "MLINFRA_INPUT_TRAIN_SET"
     assert requirement_lines("# all\n\nscikit-learn==1.5\n  pandas # tables\n") == ("scikit-learn==1.5", "pandas # tables")
+
+
+def test_a_secret_is_revealed_to_an_environment_variable_and_refused_everywhere_else() -> None:
+    assert setting(Secret("hunter2")) == "hunter2" and setting(Secret(True)) == "true"
+    with pytest.raises(Invalid) as refused:
+        text(Secret("hunter2"))
+    assert refused.value.hint == "pass it by env"
+    with pytest.raises(Invalid):
+        parameters(Map(key=Secret("hunter2")))
 
 
 def test_fingerprints_move_with_everything_that_counts_and_hide_secrets() -> None:
