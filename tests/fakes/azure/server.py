@@ -292,6 +292,8 @@ class Azure:
 
     def found(self, target: Target) -> dict[str, Any]:
         held = self.objects.get(target.id.lower())
+        if held is None and target.type.endswith("/blobServices") and target.parent.lower() in self.objects:
+            held = self.have(target.id)  # every account has one
         if held is None:
             group = re.match(r"/subscriptions/[^/]+/resourcegroups/([^/]+)", target.id, re.IGNORECASE)
             if group and group[0].lower() not in self.objects:
