@@ -41,12 +41,12 @@ def test_killed_after_every_request_nothing_is_orphaned(tmp_path: Path, monkeypa
         spec = {"version": 1, "project": "kills", "environments": {"azure": environment}, "resources": RESOURCES}
         (folder / "mlinfra.yaml").write_text(yaml.safe_dump(spec))
 
-        assert until_done(state, folder, "apply") >= 9  # a subnet and a blob service are two requests each
+        assert until_done(state, folder, "apply") >= 5  # what is under way together is cut off together
         kinds = Counter(id.rpartition("/")[0].rpartition("/")[2] for id in state.everything())
         assert set(kinds.values()) == {1} and len(kinds) == len(RESOURCES) - 1, "something was made twice, or is missing"
         assert command(folder, "plan", "--detailed-exitcode").wait() == 0
 
-        assert until_done(state, folder, "destroy") >= 7
+        assert until_done(state, folder, "destroy") >= 4
         assert state.everything() == []
         assert state.invalid == []
 
