@@ -46,7 +46,8 @@ quickstart-destroy: $(VENV)/local.stamp
 	cd $(QUICKSTART) && PATH="$(CURDIR)/$(BIN):$$PATH" mlinfra destroy --yes
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/python -m compileall -q mlinfra providers  # a test starts hundreds of commands
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

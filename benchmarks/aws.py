@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmarks import thirteen_objects
-from benchmarks.measuring import ENVIRONMENT, MLINFRA, Figures, measure, progress
+from benchmarks.measuring import ENVIRONMENT, MLINFRA, Figures, measure, output, progress
 from benchmarks.report import Goal, Row, Section
 from benchmarks.terraform import BINARY, Terraform, mirror
 from mlinfra.provider.registry import Registry
@@ -107,26 +107,36 @@ def floor(count: int, threads: int) -> float:
     """Seconds of boto3's bare calls."""
     with moto() as url:
         command = [sys.executable, "-m", "benchmarks.aws_floor", url, str(count), str(threads)]
-        return float(subprocess.run(command, cwd=ROOT, env=KEYED, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        return float(output(command, ROOT, KEYED))
 
 
-def run(folder: Path, *, quick: bool) -> Section:
-    section = Section("AWS: stacks of thirteen objects in moto")
+def run(section: Section, folder: Path, *, quick: bool) -> None:
+    sizes = (5,) if quick else (10, 50)
+    goals = _goals(sizes[-1])
+    section.goals += goals.values()
     missing = [name for name in ("boto3", "moto", "mlinfra_aws") if find_spec(name) is None]
     if not missing:
         missing = sorted(thirteen_objects.TYPES - set(Registry().get("aws").types))
     if missing:
         section.remarks.append(f"Left out: {', '.join(missing)} is not installed.")
-        return section
+        return
     plugins = mirror() if BINARY else None
     if plugins is None:
         section.remarks.append("Terraform's AWS provider was not found in a local plugin folder: measured alone.")
-    for count in (5,) if quick else (10, 50):
-        _stacks(section, folder / str(count), count, plugins)
-    return section
+    for count in sizes:
+        _stacks(section, goals if count == sizes[-1] else _goals(count), folder / str(count), count, plugins)
 
 
-def _stacks(section: Section, folder: Path, count: int, plugins: Path | None) -> None:
+def _goals(count: int) -> dict[str, Goal]:
+    return {
+        "wall": Goal(work=f"AWS × {count}: no-op plan, wall", most=0.2),
+        "requests": Goal(work=f"AWS × {count}: no-op plan, requests", most=0.25),
+        "memory": Goal(work=f"AWS × {count}: no-op plan, peak memory", most=0.15),
+        "floor": Goal(work=f"AWS × {count}: apply, against boto3's threaded floor", most=1.4),
+    }
+
+
+def _stacks(section: Section, goals: dict[str, Goal], folder: Path, count: int, plugins: Path | None) -> None:
     with moto() as mine, moto() as other:
         ours = Ours(folder / "ours", mine, count)
         ours.write("weights")
@@ -138,17 +148,15 @@ def _stacks(section: Section, folder: Path, count: int, plugins: Path | None) ->
                 if theirs is not None:
                     theirs.write("other weights")
             progress(f"AWS × {count}: {what}")
-            found[what] = Row(work=f"× {count}: {what}", ours=ours.run(what), theirs=theirs.run(what) if theirs else None)
-        section.rows += found.values()
+            row = Row(work=f"× {count}: {what}", ours=ours.run(what), theirs=theirs.run(what) if theirs else None)
+            found[what] = row
+            section.rows.append(row)
+            if what == "no-op plan" and row.theirs is not None:
+                for figure in ("wall", "requests", "memory"):
+                    goals[figure].found = getattr(row.ours, figure) / getattr(row.theirs, figure)
     alone = {}
     for threads in (1, 64):
         progress(f"AWS × {count}: boto3 alone, threads: {threads}")
         alone[threads] = floor(count, threads)
         section.remarks.append(f"× {count}, made by boto3 alone with {threads} thread(s): {alone[threads]:.2f} s")
-    applied = found["apply"].ours.wall / alone[64]
-    section.goals.append(Goal(work=f"AWS × {count}: apply, against boto3's threaded floor", found=applied, most=1.4))
-    quiet = found["no-op plan"]
-    if quiet.theirs is not None:
-        for figure, most, name in (("wall", 0.2, "wall"), ("requests", 0.25, "requests"), ("memory", 0.15, "peak memory")):
-            ratio = getattr(quiet.ours, figure) / getattr(quiet.theirs, figure)
-            section.goals.append(Goal(work=f"AWS × {count}: no-op plan, {name}", found=ratio, most=most))
+    goals["floor"].found = found["apply"].ours.wall / alone[64]

@@ -1,6 +1,6 @@
 """Random SIGKILLs of a real `apply` of 200 objects; after each, the next apply must put everything right by itself.
 
-    python benchmarks/crash.py [--target local] [--trials 200] [--objects 200] [--state local,s3] [--seed 1] [--terraform 20]
+    python benchmarks/crash.py [--target local|aws|docker] [--trials 200] [--objects 200] [--state local,s3] [--seed 1] [--terraform 20]
 
 A trial: apply in an empty world, SIGKILL at a random moment between the opening of the state and the end, `apply` again,
 then look. A kill that comes after the end is no trial: the next one is tried. Counted are `open` (creates that were sent or about to be, and

@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from crash_docker import Docker
+
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -116,7 +118,7 @@ class Aws:
         return f"{WORDS[kind]} {id}"
 
 
-TARGETS: dict[str, Target] = {"local": Local(), "aws": Aws()}
+TARGETS: dict[str, Target] = {"local": Local(), "aws": Aws(), "docker": Docker()}
 
 WORDS = {"aws.s3_bucket": "bucket", "aws.iam_role": "role", "aws.sagemaker_model": "model"}
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/serve:1"

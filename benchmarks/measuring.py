@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -20,6 +21,8 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
 }
 """An installed mlinfra has its bytecode; Terraform must not ask for news."""
+LONGEST = 600.0
+"""Seconds after which a command is killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +37,37 @@ class Figures:
     requests: float = 0.0
 
 
+class NotMeasured(Exception):
+    """A command failed, or took longer than it may: the rest of its workload is left out."""
+
+
 def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str] = ENVIRONMENT) -> Figures:
-    """Run ``command`` in ``folder``. SystemExit with what it said when it fails; 2, changes, is no failure."""
+    """Run ``command`` in ``folder``. NotMeasured with what it said when it fails; 2, changes, is no failure."""
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=said)
+        alarm = threading.Timer(LONGEST, process.kill)
+        alarm.start()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         wall = time.perf_counter() - began
+        alarm.cancel()
         written = _written(process.pid)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in (0, 2):
             said.seek(0)
-            raise SystemExit(f"{' '.join(command)} in {folder} ended with {process.returncode}: {said.read().decode()[-2000:]}")
+            words = said.read().decode(errors="replace")[-2000:]
+            raise NotMeasured(f"`{' '.join(map(str, command))}` ended with {process.returncode} after {wall:.0f} s {words}")
     return Figures(wall=wall, cpu=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss / 1024, written=written / 1e6)
+
+
+def output(command: Sequence[str], folder: Path, environment: Mapping[str, str] = ENVIRONMENT) -> str:
+    """What a part of the benchmark itself prints. NotMeasured when it fails or takes too long."""
+    try:
+        ran = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=LONGEST)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise NotMeasured(str(error)) from None
+    return ran.stdout
 
 
 def _written(process: int) -> int:

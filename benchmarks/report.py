@@ -23,18 +23,21 @@ class Row:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Goal:
-    """A bound that the project has set itself: ``found`` must be at most ``most``."""
+    """A bound that the project has set itself: ``found`` must be at most ``most``; None until, and unless, it was measured."""
 
     work: str
-    found: float
     most: float
+    found: float | None = None
     detail: str = ""
 
     @property
-    def kept(self) -> bool:
-        return self.found <= self.most
+    def row(self) -> str:
+        if self.found is None:
+            return f"| {self.work} | | {self.most:g} × | not measured |"
+        verdict = "kept" if self.found <= self.most else "**missed**"
+        return f"| {self.work} | {self.found:.3g} × | {self.most:g} × | {' '.join([verdict, self.detail]).strip()} |"
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ def markdown(sections: Sequence[Section]) -> str:
     out = []
     if goals:
         out += ["## Goals", "", "| work | found | at most | |", "|---|---:|---:|---|"]
-        out += [f"| {g.work} | {g.found:.3g} × | {g.most:g} × | {'kept' if g.kept else '**missed**'} {g.detail} |" for g in goals]
+        out += [goal.row for goal in goals]
         out.append("")
     for section in sections:
         out += [f"## {section.title}", ""]

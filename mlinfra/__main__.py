@@ -15,12 +15,15 @@ def main() -> int:
     try:
         import gc
 
+        # What modules, a spec and a state are built of are trees, which no collection can free: looking through them again and
+        # again was a sixth of a plan. Cycles are still found, only later.
+        gc.set_threshold(100_000, 50, 100)
         from mlinfra.cli.app import run
 
-        # What a spec and a state are built of are trees, which no collection can free: looking through them again and again
-        # was a sixth of a plan. Cycles are still found, only later.
-        gc.set_threshold(100_000, 50, 100)
-        return run(words)
+        try:
+            return run(words)
+        finally:
+            gc.freeze()  # the process ends: Python's last collections would look through everything for nothing
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return 130

@@ -22,6 +22,16 @@ MARKER = "MLINFRA_TEST_MARKER"
 """Every test runs with its own value of this variable; a process that carries it after the test is a leak."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what is made once for their module or class run on one worker (``--dist loadgroup``): it is made once. A file
+    of such tests is started before the single ones, which then fill up what is left of the other worker's time."""
+    for item in items:
+        used = getattr(item, "_fixtureinfo", None)
+        made = [f[-1] for f in used.name2fixturedefs.values()] if used is not None else []
+        if any(fixture.scope in ("module", "class") and fixture.baseid for fixture in made):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """A finished command. ``text`` is both streams, for messages."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mlinfra.apply.answers import attributes_of, broken_promises, refuse, to_record
 from mlinfra.apply.live import Live
 from mlinfra.model.change import Action, AttributeChange, Change
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.events import Sink, StepProgress, StepRetry
 from mlinfra.model.plan import Operation, Plan
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState, made_at

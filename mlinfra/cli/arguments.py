@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from mlinfra.model.dataclass import dataclass
 
 FAMILIES = frozenset({"state"})
 """Commands whose next word is a command of theirs."""

@@ -6,7 +6,6 @@ import inspect
 import textwrap
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -16,6 +15,7 @@ from mlinfra.cli.render_values import block, inline, key_text
 from mlinfra.cli.terminal import PLAIN, Style, harmless
 from mlinfra.kinds.base import Bytes, Kind, RefTo, Seconds
 from mlinfra.model.component import Component
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import freeze
 

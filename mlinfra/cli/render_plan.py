@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from mlinfra.cli.render_cost import change_text, total_text
 from mlinfra.cli.render_diagnostics import Sources, diagnostics_text
@@ -33,6 +32,7 @@ from mlinfra.model.change import (
     Risk,
     RiskLevel,
 )
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.policy import as_diagnostic
 from mlinfra.model.resource import Resource

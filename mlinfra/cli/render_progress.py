@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from mlinfra.cli.render_events import doing, event_text, seconds_text, still_running
 from mlinfra.cli.terminal import Style, Terminal, harmless
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.events import (
     Event,
     RefreshProgress,

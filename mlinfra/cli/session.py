@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import click
 from mlinfra.cli.render_diagnostics import Sources, diagnostics_text
 from mlinfra.cli.render_json import dumps
 from mlinfra.cli.terminal import Terminal
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 
 if TYPE_CHECKING:

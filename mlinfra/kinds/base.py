@@ -8,7 +8,6 @@ Fields are strict (``"5"`` is no integer), sequences are tuples, unknown keys ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -16,6 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mlinfra.kinds import units
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Ref, Secret
 
 EXPRESSION_SCHEMA = {"type": "string", "pattern": r"\$\{"}

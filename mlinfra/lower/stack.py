@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlinfra.model.component import Component
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import EMPTY, Map
 

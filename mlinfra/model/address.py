@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+
+from mlinfra.model.dataclass import dataclass
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _KEY = r'(?:\[(?:"(?:[^"\\]|\\.)*"|\d+)\])?'

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from mlinfra.model.cost import Cost
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import EMPTY, Map, Path, Value
 
 

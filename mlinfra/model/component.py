@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.values import EMPTY, Map, Path, Value
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mlinfra.model.dataclass import dataclass
 
 HOURS = 730
 """Hours in a month, as every cloud's own calculator counts them (8,760 / 12)."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from mlinfra.model.change import Action, Change, Drift
 from mlinfra.model.cost import Cost, CostTotal, total
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.policy import Verdict
 from mlinfra.model.resource import Resource, ResourceState

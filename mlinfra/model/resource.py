@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlinfra.model.component import DEFAULT_LIFECYCLE, Lifecycle
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.values import EMPTY, Map
 

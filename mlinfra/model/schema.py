@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import Map, Value
 
 TypeName = Literal["string", "integer", "number", "boolean", "list", "map", "any"]

@@ -10,10 +10,10 @@ never be written) and :data:`UNKNOWN` (known only after apply). In state a secre
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from mlinfra.model import redaction
+from mlinfra.model.dataclass import dataclass
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a tree: map keys and list indexes from the root."""

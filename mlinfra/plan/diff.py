@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mlinfra.model.change import HALF_MADE, TRIGGERED, Action, AttributeChange, Change
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, is_known, path_text

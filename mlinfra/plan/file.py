@@ -9,7 +9,7 @@ import io
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mlinfra import __version__
 from mlinfra.model.change import Action, AttributeChange, Change, Drift, Risk, RiskLevel
 from mlinfra.model.component import Lifecycle
 from mlinfra.model.cost import Cost
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.own_files import PLAN_MARK

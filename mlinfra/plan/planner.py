@@ -5,11 +5,12 @@ Reads the world through refresh and look-ups; changes nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from mlinfra.graph.edges import closure, dependencies, ordered_or_refused, reverse, select
 from mlinfra.model.change import BY_REQUEST, LEFT_BEHIND, NOT_IN_SPEC, Action, Change
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Sink

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path as FilePath
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -17,6 +17,7 @@ from mlinfra.model import address as addresses
 from mlinfra.model.change import Risk
 from mlinfra.model.component import Component
 from mlinfra.model.cost import Cost
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState

@@ -13,10 +13,11 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.own_files import DEBUG_LOG, FETCHED, PLAN_MARK
 from mlinfra.provider.contract import FileDigest
 

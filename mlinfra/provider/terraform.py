@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import EMPTY, Map, Value
 
 Shape = Callable[[Map], Mapping[str, Value] | None]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import UNKNOWN, Expr, Map, Ref, Secret, Value, references
 from mlinfra.resolve.problems import At, Problems
 from mlinfra.spec.positions import YamlMap

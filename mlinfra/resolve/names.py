@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlinfra.model.address import in_module, instance
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, SecretRef, Value
 from mlinfra.resolve import cel, stacks
 from mlinfra.resolve.expressions import NameProblem

@@ -9,9 +9,9 @@ spec must always give the same plan.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.resolve.template import SECRET, Code
 
 ORDERED = "ordered_"

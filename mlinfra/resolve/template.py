@@ -8,9 +8,9 @@ literals are skipped, methods are told from fields by the ``(`` behind them, and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import Path
 
 _STRING = r"""[rRbB]{0,2}(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.values import UNKNOWN, Map, Secret, Value, freeze, is_known
 from mlinfra.resolve import cel

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from mlinfra.model.dataclass import dataclass
 
 PREFIX = "git::"
 EXAMPLE = "git::https://host/team/modules.git//rag?ref=v1.2.0"

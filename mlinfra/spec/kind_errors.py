@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlinfra.kinds import catalog
 from mlinfra.model.address import NAME
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.values import Path, path_text
 from mlinfra.spec.kind_fields import Location, locate

@@ -5,11 +5,11 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import Path
 
 

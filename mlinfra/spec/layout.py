@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import yaml
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.spec.yaml_reader import LOADER
 
 INDENT = 2

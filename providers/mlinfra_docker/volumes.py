@@ -186,6 +186,16 @@ def sweep(client: DockerClient) -> None:
             containers.remove_quietly(client, item["Id"])
 
 
+def end_with(client: DockerClient, host: str) -> None:
+    """Remove what lived for the tasks of processes in the container ``host`` (its host name), which was removed: runs that it had
+    started, and their helpers, which else would hold volumes for a while."""
+    ours = labels.filters(project=client.project, env=client.environment)
+    listed = client.get("/containers/json", all="true", filters={"label": [*ours["label"], labels.HELPER]})
+    for item in listed:
+        if item["Labels"].get(labels.HELPER, "").startswith(f"{host}/"):
+            containers.remove(client, item["Id"])
+
+
 def _left_behind(owner: str, created: float) -> bool:
     host, _, process = owner.partition("/")
     if host != platform.node():

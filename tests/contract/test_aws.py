@@ -10,7 +10,7 @@ import pytest
 from fakes.zilliz import PROJECT, zilliz
 from fakes.zilliz import samples as zilliz_samples
 
-from mlinfra.model.values import Secret
+from mlinfra.model.values import Map, Secret
 from mlinfra.provider.contract import FileDigest, Finds
 from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
 from mlinfra.provider.testing.contract import can
@@ -722,7 +722,7 @@ class TestAws(ProviderContract):
     provider = AwsProvider()
     samples = (*SAMPLES, *OURS, IMAGES, *zilliz_samples("aws.zilliz_cluster"))
     portables = PORTABLES
-    unsampled = {"aws.ray_run": "every job of a real Ray head takes seconds: tests/live/aws/test_ray_job_aws.py"}
+    unsampled = Map({"aws.ray_run": "every job of a real Ray head takes seconds: tests/live/aws/test_ray_job_aws.py"})
 
     @pytest.fixture
     def given(self, sample: Sample, images: str | None) -> Iterator[Mapping[str, Any]]:

@@ -109,35 +109,43 @@ class TestGood(ProviderContract):
 
 BREAKAGES = {
     "forgets an attribute": (
-        "create_gives_exactly_the_schema",
+        "what_create_gives_is_whole_as_predicted_and_as_read",
         'return Observed(id, Map({**thing["attributes"], "path": "/" + thing["attributes"]["name"]}))',
         'return Observed(id, Map(thing["attributes"]))',
     ),
     "returns an unknown attribute": (
-        "create_gives_exactly_the_schema",
+        "what_create_gives_is_whole_as_predicted_and_as_read",
         'Map({**thing["attributes"],',
         'Map({"x": 1, **thing["attributes"],',
     ),
     "returns a mutable tree": (
-        "create_gives_exactly_the_schema",
+        "what_create_gives_is_whole_as_predicted_and_as_read",
         'Map({**thing["attributes"], "path": "/" + thing["attributes"]["name"]})',
         '{**thing["attributes"], "path": ["/"]}',
     ),
     "shows a secret": (
-        "create_gives_exactly_the_schema",
+        "what_create_gives_is_whole_as_predicted_and_as_read",
         '{k: v for k, v in desired.attributes.items() if k != "key"}, "token"',
         '{**desired.attributes, "key": desired.attributes["key"].reveal() if "key" in desired.attributes else ""}, "token"',
     ),
     "changes an input": (
-        "create_gives_exactly_the_schema",
+        "what_create_gives_is_whole_as_predicted_and_as_read",
         '"token": token}',
         '"token": token}\n        client[id]["attributes"]["size"] = 9',
     ),
-    "predicts wrongly": ("create_gives_what_was_predicted", 'return {"path": "/" + attributes["name"]}', 'return {"path": "?"}'),
+    "predicts wrongly": (
+        "what_create_gives_is_whole_as_predicted_and_as_read",
+        'return {"path": "/" + attributes["name"]}',
+        'return {"path": "?"}',
+    ),
     "predicts an input": ("schemas_are_sound", "else {}\n", 'else {"size": 1}\n'),
     "cannot predict unknowns": ("schemas_are_sound", 'if isinstance(attributes.get("name"), str) else {}', ""),
     "cites no source": ("schemas_are_sound", ', source="its name"', ""),
-    "reads nothing": ("read_agrees_with_create", "if recorded.id in client else None", "if False else None"),
+    "reads nothing": (
+        "what_create_gives_is_whole_as_predicted_and_as_read",
+        "if recorded.id in client else None",
+        "if False else None",
+    ),
     "raises what it must not": (
         "deleted_is_gone_and_deleting_again_succeeds",
         "client.pop(recorded.id, None)",
@@ -153,19 +161,19 @@ BREAKAGES = {
     "never finds": ("create_is_found_by_its_token_and_only_by_it", '.get("token") == token else', '.get("token") == 1 else'),
     "cannot find what it made": ("whatever_is_made_can_be_found_after_a_crash", "async def find(", "async def search("),
     "answers for strangers": (
-        "read_many_agrees_with_read",
+        "whatever_else_looks_agrees_with_read",
         "for r in recorded if r.id in client}",
         "for r in recorded} if 0 else {'z': 1}",
     ),
-    "adopts nothing": ("adopt_agrees_with_read", "if id in client else None", "if False else None"),
-    "stakes a number": ("stake_is_text", 'return "1 thing"', "return 1"),
-    "logs bytes": ("log_is_lines_of_text_and_ends", 'yield "made"', 'yield b"made"'),
+    "adopts nothing": ("whatever_else_looks_agrees_with_read", "if id in client else None", "if False else None"),
+    "stakes a number": ("whatever_else_looks_agrees_with_read", 'return "1 thing"', "return 1"),
+    "logs bytes": ("whatever_else_looks_agrees_with_read", 'yield "made"', 'yield b"made"'),
     "changes the id": (
-        "update_happens_in_place",
+        "update_happens_in_place_and_back",
         "return self.seen(recorded.id, client[recorded.id])\n\n    async def delete",
         'return self.seen("other", client[recorded.id])\n\n    async def delete',
     ),
-    "ignores an update": ("update_happens_in_place", 'client[recorded.id]["attributes"] = {', "ignored = {"),
+    "ignores an update": ("update_happens_in_place_and_back", 'client[recorded.id]["attributes"] = {', "ignored = {"),
     "lowers at random": ("lowering_is_pure", '"size": 1})', '"size": uuid.uuid4().hex})'),
     "lacks an output": ("lowering_gives_the_outputs_of_the_kind", '"input": spec.input, ', ""),
     "refers to nothing": ("lowering_gives_the_outputs_of_the_kind", '("path",)', '("paht",)'),
@@ -184,7 +192,7 @@ def failed_tests(pytester: pytest.Pytester, text: str) -> set[str]:
 def test_a_sound_provider_passes_every_check(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_good=SOUND + SUITE)
     result = pytester.inline_run("-q", "-p", "no:cacheprovider")
-    result.assertoutcome(passed=21)
+    result.assertoutcome(passed=15, skipped=1)  # it has no check on a server
 
 
 @pytest.mark.parametrize("name", BREAKAGES)

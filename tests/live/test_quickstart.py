@@ -1,9 +1,13 @@
-"""examples/quickstart as its README tells it: applied once with the real command, asked, changed, destroyed."""
+"""examples/quickstart as its README tells it: applied once with the real command, asked, changed, destroyed, in this order.
+
+``MLINFRA_UPDATE_CASES=1`` writes the plan of today into the project's README.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +22,8 @@ import pytest
 from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "quickstart"
 PROGRAMS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -35,11 +40,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         mlinfra(folder, "destroy", "--yes")
 
 
-def mlinfra(folder: Path, *arguments: str, code: int = 0) -> str:
+def mlinfra(folder: Path, *arguments: str, code: int = 0, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "mlinfra", *arguments],
         cwd=folder,
-        env={**os.environ, "PATH": PROGRAMS},
+        env={**os.environ, "PATH": PROGRAMS, **environment},
         capture_output=True,
         text=True,
         timeout=300,
@@ -85,6 +90,24 @@ def test_a_plan_right_after_has_nothing_to_do(stack: Path) -> None:
     assert "known after apply" not in mlinfra(stack, "plan", "--detailed-exitcode")
 
 
+def test_the_plan_that_the_readme_shows_is_the_plan_made(stack: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    shown = re.search(r"\$ mlinfra (plan .*)\n\n```text\n(.*?)```", readme, re.DOTALL)
+    assert shown
+    planned = mlinfra(stack, *shown[1].split(), "--no-color", COLUMNS="80")
+    if os.environ.get("MLINFRA_UPDATE_CASES") == "1":
+        (ROOT / "README.md").write_text(readme.replace(shown[2], planned))
+    else:
+        assert without_figures(planned) == without_figures(shown[2])
+
+
+def without_figures(text: str) -> str:
+    """Left out is what depends on the machine's arithmetic (digests of trained models, the accuracy), and which of two
+    jobs that run side by side is registered first."""
+    text = re.sub(r"\b0\.\d+", "<figure>", re.sub(r"\b[0-9a-f]{12}\b", "<digest>", text))
+    return re.sub(r"(aliases\.\w+ =) [12] ", r"\1 <number> ", text)
+
+
 def test_it_predicts_and_finds_what_looks_alike(stack: Path) -> None:
     request = urllib.request.Request(
         f"{output(stack, 'predict_url')}/invocations",
@@ -126,18 +149,11 @@ def test_fewer_dimensions_fill_a_new_collection_behind_the_same_alias(stack: Pat
     mlinfra(stack, "plan", "--detailed-exitcode")
 
 
-def test_destroying_leaves_no_process_and_no_data(tmp_path: Path) -> None:
-    folder = tmp_path / "quickstart"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns(".mlinfra", "__pycache__"))
-    try:
-        mlinfra(folder, "apply", "--yes")
-        assert belonging(folder)
-    finally:
-        mlinfra(folder, "destroy", "--yes")
-    assert belonging(folder) == []
-    assert [
-        p for p in (folder / ".mlinfra").rglob("*") if p.is_file() and "state" not in p.parts and p.name != ".gitignore"
-    ] == []
+def test_destroying_leaves_no_process_and_no_data(stack: Path) -> None:
+    assert belonging(stack)
+    mlinfra(stack, "destroy", "--yes")
+    assert belonging(stack) == []
+    assert [p for p in (stack / ".mlinfra").rglob("*") if p.is_file() and "state" not in p.parts and p.name != ".gitignore"] == []
 
 
 def belonging(folder: Path) -> list[str]:

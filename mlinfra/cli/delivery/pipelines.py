@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
+
+from mlinfra.model.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

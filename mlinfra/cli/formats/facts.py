@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from mlinfra.cli.render_plan import change_lines, sign_of
 from mlinfra.cli.terminal import harmless
 from mlinfra.model.address import component_of
 from mlinfra.model.change import Action, Change, RiskLevel
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.plan import Plan
 
 RISKS = (RiskLevel.DESTROYS_DATA, RiskLevel.INTERRUPTS_SERVING, RiskLevel.COSTS_MONEY, RiskLevel.SAFE)

@@ -7,7 +7,8 @@ sweeps, after Sugiyama, Tagawa and Toda 1981). Linear in nodes and edges a sweep
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from mlinfra.model.dataclass import dataclass
 
 WIDTH, HEIGHT = 176, 46
 """Of a node, in CSS pixels."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlinfra.model.address import parse_address
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.errors import PlanError
 from mlinfra.provider.registry import Registry
 from mlinfra.provider.terraform import SpeaksTerraform, TerraformType

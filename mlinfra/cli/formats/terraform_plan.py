@@ -7,7 +7,7 @@ whole plan and of every change. Secrets are ``"(sensitive)"`` and marked; what a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mlinfra.cli.formats.terraform_configuration import configuration
@@ -19,6 +19,7 @@ from mlinfra.cli.render_json import attribute_json, diagnostic_json, verdict_jso
 from mlinfra.cli.render_values import masked
 from mlinfra.model import change as reasons
 from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.own_files import PLAN_MARK
 from mlinfra.model.plan import OutputChange, Plan
 from mlinfra.model.resource import Resource

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mlinfra.cli.formats.terraform_names import TerraformAddress
 from mlinfra.cli.formats.trees import HIDDEN, known_json, sensitive_tree
 from mlinfra.model.change import Change
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import UNKNOWN, Map, Path, Value, is_known
 from mlinfra.provider.terraform import Beside
 

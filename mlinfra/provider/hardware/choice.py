@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from mlinfra.kinds import endpoint, training_cluster
 from mlinfra.kinds.training_cluster import parse_memory_range
 from mlinfra.kinds.units import parse_accelerators
 from mlinfra.model.cost import HOURS, Cost
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import Path
 from mlinfra.provider.hardware.offers import GIB, Offer
 

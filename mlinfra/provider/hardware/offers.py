@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib import resources
+
+from mlinfra.model.dataclass import dataclass
 
 GIB = 2**30
 COLUMNS = (

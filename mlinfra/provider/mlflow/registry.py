@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
+
+from mlinfra.model.dataclass import dataclass
 
 TAG = "mlinfra:"
 """Tags that begin so are ours: op, project, env, address, digest, version."""

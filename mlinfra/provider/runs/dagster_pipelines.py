@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, cast
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.schema import Attribute
 from mlinfra.model.values import EMPTY, Map, Path, Secret, is_known, leaves
 from mlinfra.provider.runs.pipelines import Definition, StepRecord

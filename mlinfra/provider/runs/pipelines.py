@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, TypedDict
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import EMPTY, Map, Secret, Value, leaves, thaw
 from mlinfra.provider.failures import Invalid
 from mlinfra.provider.runs.words import parameters, text

@@ -7,8 +7,9 @@ values that nobody keeps cannot be made anew; their old key stays, encrypted, so
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.state.encryption.keyring import Keyring, encode, fresh_keyring, open_keyring, read_keyring

@@ -13,13 +13,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.message import Message
 from functools import cache
 from http.client import HTTPException, HTTPMessage
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.errors import StateError
 from mlinfra.state.store import StoreUnavailable
 from mlinfra.state.stores.writing import ATTEMPTS, pause

@@ -83,7 +83,7 @@ def remove(client: DockerClient, name: str, *, keep: tuple[str, ...] = ()) -> No
     """Remove its containers (but those of the roles ``keep``), and without any left the image too. Blocks."""
     for role, seen in look(client, name).containers.items():
         if role not in keep:
-            containers.remove(client, seen["Id"])
+            _end(client, seen)
     if not keep:
         environment.discard(client, _image_name(name))
 
@@ -105,12 +105,18 @@ async def keep(client: DockerClient, place: Place, wanted: Wanted, base: str, *,
         await client.run(_write_home, client, place)
         for role in stale:
             if role in seen:
-                await client.run(containers.remove, client, seen[role]["Id"])
+                await client.run(_end, client, seen[role])
         plans = [_plan(client, place, role, image, files, told, {**own, _CONTENT: content}) for role in stale]
         async with asyncio.TaskGroup() as group:
             for plan in plans:
                 group.create_task(containers.start(client, plan, within=within or _START))
     await client.run(lambda: environment.discard(client, _image_name(name), image))
+
+
+def _end(client: DockerClient, seen: Inspect) -> None:
+    """Remove a container, and with it the steps that it was running."""
+    containers.remove(client, seen["Id"])
+    volumes.end_with(client, str(seen["Config"]["Hostname"]))
 
 
 def _image_name(name: str) -> str:

@@ -128,6 +128,9 @@ def _body(routing: Routing) -> str:
         lines += [
             f"frontend shadow{number}",
             f"  bind 127.0.0.1:{_SHADOW_PORT + number}",
+            # Nobody but ourselves asks here: an idle connection of ours must not keep an old process, or one that is to end.
+            "  option httpclose",
+            "  no option idle-close-on-response",
             f"  default_backend variant{names.index(name)}",
         ]
     lines += ["backend split", *_balance(routing.sticky), *_check(routing.probe_path)]

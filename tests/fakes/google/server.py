@@ -143,7 +143,8 @@ class Google:
 
     def answer(self, http: str, url: str, headers: Mapping[str, str], raw: bytes) -> tuple[int, bytes, dict[str, str]]:
         parts = urlsplit(url)
-        if parts.path == "/token":
+        metadata = parts.path.endswith("/service-accounts/default/token") and headers.get("Metadata-Flavor") == "Google"
+        if parts.path == "/token" or metadata:
             token = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
             return 200, json.dumps(token).encode(), {}
         with self.guard:

@@ -94,24 +94,35 @@ def test_every_way_to_fail_is_told_with_its_reason_and_way_out_and_leaves_nothin
 
 
 def test_what_was_killed_removed_or_changed_by_hand_is_drift_and_is_repaired_exactly(stack: Stack) -> None:  # noqa: F811
-    stack.write(WEB)
+    stack.write(
+        f'{WEB}  raw: {{kind: bucket}}\n  corpus: {{kind: dataset, bucket: "${{raw}}", source: a.csv}}\n  other: {{kind: bucket}}\n',
+        {"a.csv": "1,2\n"},
+    )
     stack.run("apply", "--yes")
     made = stack.container("web")
     bound = made["HostConfig"]["PortBindings"]
 
     stack.api.kill(made["Id"])
-    assert 'Status = "running" → "exited"' in stack.run("plan").out
+    said = stack.run("plan").out
+    assert 'Status = "running" → "exited"' in said
+    assert "Plan: 0 to add, 1 to change, 0 to destroy." in said
     stack.run("apply", "--yes")
     assert stack.container("web")["Id"] == made["Id"]
 
     stack.api.update_container(made["Id"], mem_limit=40_000_000, memswap_limit=80_000_000)
-    assert "Memory = 60000000 → 40000000" in stack.run("plan").out
+    said = stack.run("plan").out
+    assert "Memory = 60000000 → 40000000" in said
+    assert "Plan: 0 to add, 1 to change, 0 to destroy." in said
     stack.run("apply", "--yes")
     assert stack.container("web")["HostConfig"]["Memory"] == 60_000_000
     assert stack.container("web")["Id"] == made["Id"]
 
     stack.api.remove_container(made["Id"], force=True)
-    assert "web (docker.container) is gone" in stack.run("plan").out
+    stack.api.remove_volume(f"{stack.project}-dev-raw")
+    said = stack.run("plan").out
+    for gone in ("web (docker.container)", "raw (docker.volume)", "corpus (docker.dataset)"):
+        assert f"{gone} is gone" in said, said
+    assert "Plan: 3 to add, 0 to change, 0 to destroy." in said, "a volume takes what lies in it along; nothing else moves"
     stack.run("apply", "--yes")
     assert stack.container("web")["HostConfig"]["PortBindings"] == bound, "its address changed"
     assert "No changes" in stack.run("plan").out

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -83,6 +84,11 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join(120)
+
+    def until(self, count: int) -> None:
+        """Wait until so many requests were answered; a failed one ends the waiting."""
+        while sum(self.seen.values()) < count and not self.failed:
+            time.sleep(0.1)
 
     def _ask(self, host: str, keep: bool) -> None:
         connection: http.client.HTTPConnection | None = None
@@ -188,6 +194,7 @@ def test_weights_and_models_change_under_load_with_no_failed_request(stack: Stac
         stack.mlinfra("apply", "--yes", "--var", "challenger_traffic=10", "--var", "regularization=0.2")
         now = {c["Labels"]["mlinfra:variant"]: c["Id"] for c in stack.containers(role="model")}
         assert now["challenger"] == before["challenger"] and now["champion"] != before["champion"]
+        load.until(2000)
     assert load.failed == []
     assert set(load.seen) == {"champion", "challenger"}
     assert shares(host, 100) == {"champion": 90, "challenger": 10}

@@ -1,0 +1,109 @@
+"""Our ``dataclass`` does what the standard library's does."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlinfra.model.change import Change
+from mlinfra.model.dataclass import dataclass
+from mlinfra.model.events import Notice
+from mlinfra.model.values import Ref
+
+OPTIONS = [
+    {"frozen": True, "slots": True, "kw_only": True},
+    {"frozen": True, "slots": True},
+    {"frozen": True},
+    {"slots": True},
+    {},
+]
+
+
+def both(make: Callable[[Any], Any]) -> tuple[Any, Any]:
+    return make(dataclass), make(dataclasses.dataclass)
+
+
+def point(options: dict[str, bool]) -> Callable[[Any], Any]:
+    def make(decorate: Any) -> Any:
+        @decorate(**options)
+        class Point:
+            """A place."""
+
+            x: int
+            y: int = 2
+            tags: list[str] = dataclasses.field(default_factory=list)
+            note: str = dataclasses.field(default="", compare=False, repr=False)
+
+            def length(self) -> int:
+                return self.x + self.y
+
+        return Point
+
+    return make
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
+def test_it_makes_what_the_standard_library_makes(options: dict[str, bool]) -> None:
+    ours, theirs = both(point(options))
+    assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys()
+    assert [p.kind for p in inspect.signature(ours).parameters.values()] == [
+        p.kind for p in inspect.signature(theirs).parameters.values()
+    ]
+    assert [f.name for f in dataclasses.fields(ours)] == [f.name for f in dataclasses.fields(theirs)]
+    assert (ours.__match_args__, ours.__doc__) == (theirs.__match_args__, theirs.__doc__)
+    assert hasattr(ours, "__slots__") == hasattr(theirs, "__slots__")
+    one, other = ours(x=1), theirs(x=1)
+    assert repr(one) == repr(other) and dataclasses.asdict(one) == dataclasses.asdict(other)
+    assert one == ours(x=1, note="not compared") and one != ours(x=2) and one != other
+    assert one.tags is not ours(x=1).tags and one.length() == 3
+    assert dataclasses.replace(one, y=5).length() == 6
+    assert (ours.__hash__ is None) == (theirs.__hash__ is None)
+    for wrong in ({}, {"x": 1, "z": 1}):
+        with pytest.raises(TypeError):
+            ours(**wrong)
+
+
+def test_what_is_frozen_stays_and_can_be_copied() -> None:
+    ref = Ref("a", ("b",))
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'address'"):
+        ref.address = "c"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del ref.address
+    assert pickle.loads(pickle.dumps(ref)) == ref == copy.copy(ref) == copy.deepcopy(ref)
+    assert hash(ref) == hash(Ref("a", ("b",))) and len({ref, Ref("a", ("b",))}) == 1
+
+
+def test_a_method_that_a_class_writes_itself_stays() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Quiet:
+        x: int
+
+        def __repr__(self) -> str:
+            return "quiet"
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 7
+
+    assert repr(Quiet(1)) == "quiet" and Quiet(1) == Quiet(2) and hash(Quiet(1)) == 7
+
+
+def test_a_class_inherits_fields() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Base:
+        x: int
+
+    @dataclass(frozen=True, slots=True)
+    class Longer(Base):
+        y: int = 0
+
+    assert repr(Longer(1, 2)).endswith("Longer(x=1, y=2)") and Longer(1) != Base(1)
+    assert Notice(message="a") == Notice(message="a") and "Change" in Change.__init__.__qualname__
