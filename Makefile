@@ -34,7 +34,7 @@ $(VENV)/local.stamp: $(VENV)/pip.stamp pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/local.stamp
-	$(PIP) --editable '.[docker,aws,gcp,azure,postgres]' --group dev
+	$(PIP) --editable '.[docker,aws,gcp,azure,postgres,ray]' --group dev
 	@touch $@
 
 quickstart: $(VENV)/local.stamp

@@ -25,7 +25,7 @@ from mlinfra.provider.contract import Logs
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import examine
 from mlinfra.state.compare import equal, predict, recollect
-from mlinfra.state.entries import Close, Drop, Rename
+from mlinfra.state.entries import Close, Drop, Record, Rename
 from mlinfra.state.history import HistoryEntry, find_history, read_history
 from mlinfra.state.session import Session
 from mlinfra.workflow import Planned, plan, plan_from, validate
@@ -207,6 +207,23 @@ def state_remove(o: Options, addresses: Sequence[str]) -> list[str]:
 
     _edit(o, "state rm", act)
     return forgotten
+
+
+def state_taint(o: Options, addresses: Sequence[str], *, tainted: bool) -> list[str]:
+    """Mark recorded objects as damaged, so that the next plan replaces them, or take the mark away; the addresses whose mark changed."""
+    marked: list[str] = []
+
+    async def act(held: Session) -> None:
+        current = held.ledger.freeze().current()
+        for pattern in addresses:
+            found = [r for a, r in current.items() if matches(pattern, a)]
+            _require(bool(found), pattern)
+            changed = [r for r in found if r.tainted is not tainted and not r.existing]
+            marked.extend(r.address for r in changed)
+            await held.append(*(Record(resource=replace(r, tainted=tainted)) for r in changed))
+
+    _edit(o, "state taint" if tainted else "state untaint", act)
+    return marked
 
 
 def unlock(o: Options, lock_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from collections.abc import Sequence
@@ -58,6 +59,10 @@ app = LazyGroup(
 )
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ROOM = "what was done so far is recorded; make room and run it again"
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command line; the exit code. Whatever happens, a person sees words, never a traceback."""
     if "_MLINFRA_COMPLETE" in os.environ:
@@ -96,6 +101,9 @@ def _call(arguments: Arguments, terminal: Terminal) -> int:
         return 1
     except OSError as error:
         written = _debug(debug)
+        if error.filename is None and error.errno in _FULL:  # a write to what was opened before has no name
+            problem = Diagnostic(code="cli.file", message=f"a file could not be written: {error.strerror}", hint=_ROOM)
+            return _report(terminal, arguments, (problem,), 1)
         if error.filename is None or error.strerror is None:
             return _report(terminal, arguments, (_bug(error, written),), 1)
         return _report(terminal, arguments, (Diagnostic(code="cli.file", message=f"{error.filename}: {error.strerror}"),), 1)

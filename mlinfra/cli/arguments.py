@@ -26,7 +26,7 @@ _FLAGS = frozenset(
     }
 )  # fmt: skip
 _KNOWN = _TAKES_VALUE | _FLAGS
-_COMMANDS = {"force-unlock": ["state", "unlock"]}
+_COMMANDS = {"force-unlock": ["state", "unlock"], "taint": ["state", "taint"], "untaint": ["state", "untaint"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def normalise(argv: Sequence[str]) -> Arguments:
             options.append((option, value or ""))
             (before if wanted else after).extend([option] if value is None else [option, value])
         elif wanted:
-            command += _COMMANDS.get(word, [word])
+            command += [word] if command else _COMMANDS.get(word, [word])
             wanted = 1 if command == [word] and word in FAMILIES else 0
         else:
             after.append(word)

@@ -19,6 +19,12 @@ class Family(click.Group):
             raise click.UsageError(_unknown(args[0], known), ctx)
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each, whole: click cuts it."""
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_sentence(c.help or "")) for name, c in found.items() if c is not None])
+
 
 class LazyGroup(Family):
     """Commands by name, each in the module of its name, imported when it is called. ``summaries`` is their help, a line each."""
@@ -43,6 +49,20 @@ class LazyGroup(Family):
             formatter.write_dl(list(self._summaries.items()))
 
 
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
+
+
+_ELSEWHERE = {
+    "workspace": "an environment is what Terraform calls a workspace: --env NAME",
+    "console": "mlinfra explain ADDRESS shows what a resource becomes, mlinfra output what the outputs are",
+    "get": "modules are fetched when they are needed",
+}
+"""Terraform's commands that have another name here, or none."""
+
+
 def _unknown(name: str, known: Iterable[str]) -> str:
+    if name in _ELSEWHERE:
+        return f"there is no command {name!r}: {_ELSEWHERE[name]}"
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")

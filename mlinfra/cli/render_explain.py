@@ -18,6 +18,7 @@ from mlinfra.model.component import Component
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import freeze
+from mlinfra.spec.hover import hover
 
 _WORDS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", Any: "any", type(None): "null"}
 _UNITS = {get_args(Bytes)[1]: "size (500GB)", get_args(Seconds)[1]: "duration (60s)"}
@@ -35,12 +36,12 @@ class Field:
     fields: tuple[Field, ...] = ()
 
 
-def fields_of(model: type[BaseModel], seen: tuple[type, ...] = ()) -> tuple[Field, ...]:
-    """The fields of a kind (or of a part of one), as the user writes them."""
-    return tuple(_field(name, info, (*seen, model)) for name, info in model.model_fields.items())
+def fields_of(model: type[BaseModel], called: str = "", seen: tuple[type, ...] = ()) -> tuple[Field, ...]:
+    """The fields of the kind ``called`` so (or of a part of one), as the user writes them."""
+    return tuple(_field(name, info, called or model.__name__, (*seen, model)) for name, info in model.model_fields.items())
 
 
-def _field(name: str, info: FieldInfo, seen: tuple[type, ...]) -> Field:
+def _field(name: str, info: FieldInfo, model: str, seen: tuple[type, ...]) -> Field:
     annotation = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
     inner = _model_in(annotation)
     default = (
@@ -54,8 +55,8 @@ def _field(name: str, info: FieldInfo, seen: tuple[type, ...]) -> Field:
         type=type_text(annotation),
         required=info.is_required(),
         default=shown,
-        description=info.description or "",
-        fields=fields_of(inner, seen) if inner is not None and inner not in seen else (),
+        description=info.description or hover(model, info.alias or name),
+        fields=fields_of(inner, seen=seen) if inner is not None and inner not in seen else (),
     )
 
 
@@ -107,7 +108,7 @@ def kind_text(name: str, kind: type[Kind], *, style: Style = PLAIN, width: int =
             ),
         ]
     lines += ["", style.bold("Fields")]
-    lines += _field_lines(fields_of(kind), "  ", style, width) or ["  none"]
+    lines += _field_lines(fields_of(kind, name), "  ", style, width) or ["  none"]
     lines += ["", style.bold("Outputs")]
     longest = max((len(o) for o in kind.outputs), default=0) + len("${NAME.}")
     lines += [f"  {f'${{NAME.{output}}}'.ljust(longest)}  {what}" for output, what in kind.outputs.items()] or ["  none"]
@@ -140,7 +141,7 @@ def kind_json(name: str, kind: type[Kind]) -> dict[str, Any]:
     return {
         "kind": name,
         "summary": kind.summary,
-        "fields": [_field_json(f) for f in fields_of(kind)],
+        "fields": [_field_json(f) for f in fields_of(kind, name)],
         "outputs": dict(kind.outputs),
     }
 

@@ -10,7 +10,7 @@ from mlinfra.model.resource import Resource
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import DEFERRED, Map, Path, Secret, Value, path_text
 from mlinfra.provider.contract import Validates, span_at
-from mlinfra.spec.suggest import did_you_mean
+from mlinfra.spec.suggest import closest, did_you_mean
 from mlinfra.spec.words import describe
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
@@ -32,7 +32,7 @@ def check_resource(resource: Resource, component: Component, schema: Schema, val
         if attribute is None and schema.open:
             continue
         if attribute is None:
-            hint = did_you_mean(name, _settable(schema), allowed="attributes")
+            hint = did_you_mean(name, _nearest(name, schema), allowed="attributes")
             yield _problem(
                 "lower.unknown_attribute", f"{resource.type} has no attribute {name!r}", resource, component, (name,), hint
             )
@@ -66,8 +66,11 @@ def _fits(attribute: Attribute, value: Value) -> bool:
     return isinstance(value, _TYPES[attribute.type][0])
 
 
-def _settable(schema: Schema) -> list[str]:
-    return [name for name, a in schema.attributes.items() if a.required or not a.computed]
+def _nearest(name: str, schema: Schema) -> list[str]:
+    """What to propose for ``name``: what only the user gives; else, where one is near, what has a default of the server's."""
+    settable = [n for n, a in schema.attributes.items() if a.required or not a.computed]
+    near = closest(name, settable) or closest(name, schema.attributes)
+    return [near] if near else settable
 
 
 def _problem(code: str, message: str, resource: Resource, component: Component, path: Path, hint: str = "") -> Diagnostic:

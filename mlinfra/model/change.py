@@ -40,7 +40,7 @@ class Risk:
 SAFE = Risk()
 
 BY_REQUEST = "asked for by --replace"
-HALF_MADE = "the last apply left it half-made"
+HALF_MADE = "it was left half-made, or marked by state taint"
 TRIGGERED = "lifecycle.replace_when changed"
 NOT_IN_SPEC = "it is not in the spec any more"
 LEFT_BEHIND = "left behind by a replacement"

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
+from mlinfra.model.values import Path
+
+CHANGE_FIELDS: Mapping[Path, tuple[str, ...]] = {
+    ("change",): (
+        "address", "component", "kind", "type", "provider", "action", "reason", "runs", "moved_from", "before", "after", "changed",
+        "tags", "risk", "cost",
+    ),
+    ("change", "risk"): ("level", "rank", "sentence"),
+    ("change", "cost"): ("before", "after", "delta"),
+}  # fmt: skip
+"""What a rule finds in ``change``: every change has all of it. What lies in ``before``, ``after`` and ``tags`` is the resource's affair."""
 
 
 class Effect(StrEnum):

@@ -137,7 +137,7 @@ def _text(prop: Property, value: str) -> str:
         return f"{value!r} is not allowed here{_meant(value, allowed)}; allowed: {_listed(named)}"
     least, most = prop.get("length") or (None, None)
     if (least is not None and len(value) < least) or (most is not None and len(value) > most):
-        return f"{_said(value)} has {len(value)} characters; allowed: {_bounds(least, most)}"
+        return f"{_said(value)} is of length {len(value)}; allowed: {_bounds(least, most)}"
     if "pattern" in prop and not re.search(prop["pattern"], value):
         return f"{_said(value)} does not match {prop['pattern']}"
     return ""

@@ -7,7 +7,7 @@ expressions that have become complete. Plain references never reach CEL.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -30,6 +30,7 @@ from mlinfra.model.values import (
 from mlinfra.resolve.cel_errors import ExpressionError, failed, refused
 from mlinfra.resolve.shared import ORDERED, shared
 from mlinfra.resolve.template import Chain, Code, code, parse
+from mlinfra.spec.suggest import did_you_mean
 
 Fetched = Callable[[SecretRef], Value]
 """Gives the Secret that lies at a SecretRef, or the SecretRef itself where it was not fetched."""
@@ -125,8 +126,9 @@ def evaluate_rule(text: str, names: Mapping[str, Value]) -> Value:
     return _value(code(text), {(name,): value for name, value in names.items()}, text)
 
 
-def check_rule(text: str, names: Collection[str]) -> None:
-    """Compile the bare expression ``text``, which may read ``names``. ExpressionError with the place of the first fault."""
+def check_rule(text: str, names: Collection[str], fields: Mapping[Path, Sequence[str]] = {}) -> None:
+    """Compile the bare expression ``text``, which may read ``names``, of which ``fields`` says what they hold, where that is known.
+    ExpressionError with the place of the first fault."""
     part = code(text)
     for chain in part.chains:
         if chain.names[0] not in names:
@@ -134,6 +136,12 @@ def check_rule(text: str, names: Collection[str]) -> None:
             raise ExpressionError(
                 f"there is no {chain.names[0]} here", source=text, offset=chain.start, hint=f"a rule sees {allowed}"
             )
+        for depth in range(1, len(chain.names)):
+            held, name = fields.get(chain.names[:depth]), chain.names[depth]
+            if held is not None and name not in held:
+                owner = ".".join(map(str, chain.names[:depth]))
+                hint = did_you_mean(str(name), held, allowed=f"{owner} has")
+                raise ExpressionError(f"{owner} has no {name!r}", source=text, offset=chain.start, hint=hint)
     if part.plain is None:
         _compiled(part, text)
 

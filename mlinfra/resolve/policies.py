@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlinfra.model.policy import Budget, Policy
+from mlinfra.model.policy import CHANGE_FIELDS, Budget, Policy
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
 from mlinfra.resolve.problems import Problems
@@ -27,7 +27,7 @@ def policies(spec: Spec, problems: Problems) -> tuple[tuple[Policy, ...], dict[s
             continue
         found[policy.name] = policy
         try:
-            cel.check_rule(policy.rule, NAMES)
+            cel.check_rule(policy.rule, NAMES, CHANGE_FIELDS)
         except ExpressionError as error:
             problems.in_expression(error, policy.span, policy.rule)
     return tuple(found.values()), files

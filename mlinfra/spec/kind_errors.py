@@ -147,10 +147,13 @@ def _value_problem(group: Sequence[_Problem], where: str) -> tuple[str, str, str
     if specific.type in _LIMITS:
         return "spec.bad_value", f"{where} must be {_LIMITS[specific.type].format(**context)}, not {found}", ""
     if specific.type in ("too_short", "too_long"):
-        limit = (
-            f"at least {context.get('min_length')}" if specific.type == "too_short" else f"at most {context.get('max_length')}"
+        bound, limit = ("least", "min_length") if specific.type == "too_short" else ("most", "max_length")
+        entries = "entry" if context.get(limit) == 1 else "entries"
+        return (
+            "spec.bad_value",
+            f"{where} must have at {bound} {context.get(limit)} {entries}, not {context.get('actual_length')}",
+            "",
         )
-        return "spec.bad_value", f"{where} must have {limit} entries, not {context.get('actual_length')}", ""
     if specific.type in ("union_tag_invalid", "union_tag_not_found"):
         key = _unquote(str(context.get("discriminator", "")).strip("'"))
         tags = [_unquote(t) for t in _QUOTED.findall(str(context.get("expected_tags", "")))]

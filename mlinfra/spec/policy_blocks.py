@@ -55,7 +55,7 @@ def _policy(shape: Shape, node: YamlMap, where: str) -> Policy | None:
         if rules:
             shape.problem("spec.bad_value", f"{where} takes either 'deny' or 'warn'", node.span, hint)
         else:
-            shape.missing(where, "deny' or 'warn", node.span, hint)
+            shape.problem("spec.missing_key", f"{where} needs 'deny' or 'warn'", node.span, hint)
         return None
     rule = shape.text(node, rules[0], f"{where}.{rules[0]}")
     if name is None or rule is None:

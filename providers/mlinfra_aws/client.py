@@ -187,7 +187,7 @@ class Aws:
         try:
             answer: dict[str, Any] = getattr(self._client(service), _method(operation))(**parameters)
         except ClientError as error:
-            raise failure_of(service, refused(error.response, operation), path=path) from None
+            raise self._failure(service, operation, error, path) from None
         except ParamValidationError as error:
             raise Invalid(f"{service}:{operation}: {error}", path=path) from None
         except ResponseParserError as error:
@@ -196,6 +196,17 @@ class Aws:
             raise _unreachable(error) from None
         answer.pop("ResponseMetadata", None)
         return answer
+
+    def _failure(self, service: str, operation: str, error: Any, path: Any = ()) -> Failure:
+        """What AWS said of the call, or of the role that it was to be made as."""
+        role = self.config.assume_role
+        if role is None or error.operation_name != "AssumeRole" or operation == "AssumeRole":
+            return failure_of(service, refused(error.response, operation), path=path)
+        told = failure_of("sts", refused(error.response, "AssumeRole"))
+        if isinstance(told, (Throttled, Transient)):
+            return told
+        hint = "assume_role: its trust policy must name the credentials that you come with, and these need sts:AssumeRole on it"
+        return Denied(f"the role {role.role_arn} cannot be assumed: {told.message}", hint=hint)
 
     def insist(self, service: str, operation: str, *, path: Any = (), **parameters: Any) -> dict[str, Any]:
         """:meth:`call`, repeated while it can help: for what stands in the middle of an operation."""
@@ -221,7 +232,7 @@ class Aws:
             for page in client.get_paginator(method).paginate(**parameters):
                 yield list(page.get(items) or ())
         except ClientError as error:
-            raise failure_of(service, refused(error.response, operation)) from None
+            raise self._failure(service, operation, error) from None
         except BotoCoreError as error:
             raise _unreachable(error) from None
 

@@ -46,11 +46,6 @@ def group_id(settings: Mapping[str, Value], project: str, environment: str) -> s
     return f"/subscriptions/{settings['subscription']}/resourceGroups/{group_name(settings, project, environment)}"
 
 
-def account_name(project: str, environment: str, address: str) -> str:
-    """A storage account's name, or another that is the world's own: 3 to 24 lower-case letters and digits, with a digest."""
-    return physical_name(project, environment, f"{address}_", limit=24, separator="")
-
-
 def assignment_name(scope: str, role: str, principal: str) -> str:
     """The GUID that names a role assignment: the same for the same grant, so that it is never made twice."""
     return str(uuid.uuid5(_GRANTS, "|".join(part.lower() for part in (scope, role, principal))))

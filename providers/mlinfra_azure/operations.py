@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlinfra.provider.failures import Throttled, Timeout, Transient
+from mlinfra.provider.failures import Failure, Throttled, Timeout, Transient
 from mlinfra.provider.limiter import slow_down
 from mlinfra.provider.progress import say
 from mlinfra_azure.errors import operation_failure
@@ -42,14 +42,21 @@ async def finished(client: AzureClient, answer: Answer, *, resource: str, what: 
                 break
             clock.doing(_progress(answer.body, state))
         if state.lower() != "succeeded":
-            error = (answer.body or {}).get("error") or {"code": state, "message": f"{what}: {state.lower()}"}
-            raise operation_failure(error, subscription=client.subscription, resource=resource, request_id=answer.request_id)
+            raise _ended(client, answer, state, what, resource)
         return answer
     while answer.status == 202 and place:
         clock.doing("waiting for Azure")
         answer = await clock.look(partial(client.send_to, place), answer.retry_after)
         place = answer.headers.get("location", place)
+    state = str((answer.body or {}).get("status") or "") if isinstance(answer.body, Mapping) else ""
+    if place and state.lower() in ("failed", "canceled", "cancelled"):
+        raise _ended(client, answer, state, what, resource)
     return answer
+
+
+def _ended(client: AzureClient, answer: Answer, state: str, what: str, resource: str) -> Failure:
+    error = (answer.body or {}).get("error") or {"code": state, "message": f"{what}: {state.lower()}"}
+    return operation_failure(error, subscription=client.subscription, resource=resource, request_id=answer.request_id)
 
 
 async def settled(client: AzureClient, id: str, version: str, *, what: str, limit: float | None = None) -> dict[str, Any]:

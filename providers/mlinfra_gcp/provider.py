@@ -47,6 +47,7 @@ class GcpProvider:
             "gcp.zilliz_cluster": "mlinfra.provider.zilliz.cluster:ZillizCluster()",
             "gcp.dataset": f"{_HERE}.resources.dataset:Dataset()",
             "gcp.training_run": f"{_HERE}.resources.training_run:TrainingRun()",
+            "gcp.ray_run": f"{_HERE}.resources.ray_run:RayRun()",
             "gcp.pipeline_run": f"{_HERE}.resources.pipeline_run:PipelineRun()",
             "gcp.job_hardware": f"{_HERE}.resources.machines:JobHardware()",
             "gcp.reachable": "mlinfra.provider.reachable:Reachable()",

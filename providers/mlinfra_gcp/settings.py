@@ -25,9 +25,10 @@ class GcpConfig(BaseModel):
     ``endpoints`` replaces the addresses of APIs (``{aiplatform: "https://…"}``; ``default`` all of them): Private Service
     Connect, restricted VIPs, emulators. ``network`` is where machines are put; ``allow`` says which ranges reach them.
     ``service_account`` is what jobs, models and machines run as; ``images`` replaces public images (``cpu``, ``gpu``, ``serving``,
-    ``milvus``, ``ray``); ``registry`` (``HOST[:PORT]``) is where images are pushed in the place of Artifact Registry's own address: a mirror,
-    a private endpoint; ``zilliz`` is how Zilliz Cloud is reached (``engine: zilliz``); ``poll`` is the pause before an operation is
-    looked at again at first, in seconds."""
+    ``milvus``, ``ray``); ``registry`` (``HOST[:PORT]``) is where images are pushed in the place of Artifact Registry's own address: a
+    mirror, a private endpoint; ``ray_dashboard`` is an address of Ray heads' dashboards in the place of the machines' own: a tunnel;
+    ``zilliz`` is how Zilliz Cloud is reached (``engine: zilliz``); ``poll`` is the pause before an operation is looked at again at
+    first, in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,6 +43,7 @@ class GcpConfig(BaseModel):
     allow: tuple[str, ...] = ()
     images: dict[str, str] = Field(default_factory=dict)
     registry: str | None = None
+    ray_dashboard: str | None = None
     zilliz: ZillizSettings = ZillizSettings()
     poll: Annotated[float, Field(gt=0, le=60)] = 2.0
 

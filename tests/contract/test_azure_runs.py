@@ -40,7 +40,9 @@ _LOWERED = (
 class Runs(AzureProvider):
     """The provider, less what another file samples: what these types need stays, and what the lowerings give."""
 
-    types: Mapping[str, ResourceType] = {n: AzureProvider.types[n] for n in (*OURS, *_NEEDED, *_LOWERED, "azure.image")}
+    types: Mapping[str, ResourceType] = {
+        n: AzureProvider.types[n] for n in (*OURS, *_NEEDED, *_LOWERED, "azure.image", "azure.ray_run")
+    }
 
 
 CLEAN = "import os, shutil; shutil.copy(os.environ['MLINFRA_INPUT_RAW'], os.environ['MLINFRA_OUTPUT_CLEAN'] + '/rows.csv')"
@@ -179,6 +181,7 @@ A_CLUSTER = {"kind": "training_cluster", "id": "/g", "name": "g", "engine": "man
 
 UNSAMPLED = {
     **dict.fromkeys(_LOWERED, "tests/contract/test_azure.py samples it"),
+    "azure.ray_run": "tests/live/azure/test_ray_job_azure.py runs it on a real Ray head",
     "azure.image": "tests/live/azure/test_image_azure.py pushes it; what the clouds' images share, tests/contract/test_aws.py samples",
 }
 

@@ -13,6 +13,7 @@ from fakes.google.runner import run
 from fakes.zilliz import PROJECT, FakeZilliz, zilliz
 from fakes.zilliz import samples as zilliz_samples
 
+from mlinfra.model.values import Map
 from mlinfra.provider.contract import FileDigest
 from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
 from mlinfra_gcp.provider import GcpProvider
@@ -73,6 +74,7 @@ BUCKET = {"kind": "bucket", "id": "b", "name": "b", "uri": "gs://b"}
 REGISTRY = {"kind": "model_registry", "id": "r", "name": "b", "uri": "gs://b", "tracking_uri": "", "ui": ""}
 CLUSTER = {"kind": "training_cluster", "id": "g", "name": "g", "engine": "managed", "dashboard": "", "cpus": 4, "memory": 1, "nodes": 1,
            "accelerators": None, "address": "vertex://us-central1/n1-standard-8?accelerator=NVIDIA_TESLA_T4&count=1&spot=true&disk=200"}  # fmt: skip
+RAY = {**CLUSTER, "engine": "ray", "address": "ray://10.0.0.2:10001", "dashboard": "http://10.0.0.2:8265"}
 VERSION = {"uri": f"projects/{P}/locations/{L}/models/m@1", "digest": "sha256:1", "number": "1"}
 DIGESTS = {
     (".", "code"): FileDigest("sha256:" + "1" * 64, 10, 1),
@@ -172,6 +174,7 @@ def clusters() -> Iterator[FakeZilliz]:
 
 class TestGcp(ProviderContract):
     provider = GcpProvider()
+    unsampled = Map({"gcp.ray_run": "every job of a real Ray head takes seconds: tests/live/gcp/test_ray_job_gcp.py"})
     samples = (
         Sample(
             type="gcp.storage_bucket",
@@ -307,6 +310,7 @@ class TestGcp(ProviderContract):
         Portable(kind="training_cluster", name="ray", properties={"engine": "ray", "nodes": 2, "resources": {"spot": True}}, settings=SETTINGS),
         Portable(kind="training_cluster", name="tpu", properties={"resources": {"accelerators": "TPU-v5e:8"}}, settings=SETTINGS),
         Portable(kind="training_job", properties={"run": "python fit.py", "cluster": CLUSTER}, settings=SETTINGS, digests=DIGESTS),
+        Portable(kind="training_job", name="ray", properties={"run": "python fit.py", "cluster": RAY}, settings=SETTINGS, digests=DIGESTS),
         Portable(kind="model_registry", settings=SETTINGS),
         Portable(kind="model", properties={"registry": REGISTRY, "versions": {"v1": {"artifact": "gs://b/content/1"}, "v2": {"image": "x"}},
                                            "aliases": {"champion": "v1"}}, settings=SETTINGS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlinfra.model.change import Action, Change
+from mlinfra.model.change import HALF_MADE, Action, Change
 from mlinfra.model.errors import PlanStale
 from mlinfra.model.plan import Plan
 from mlinfra.plan.remaining import remaining
@@ -24,7 +24,7 @@ APPROVED = Plan(
     "left",
     [
         change(Action.CREATE, "made"),
-        change(Action.REPLACE, "made", reason="the last apply left it half-made"),
+        change(Action.REPLACE, "made", reason=HALF_MADE),
         change(Action.UPDATE, "changed"),
         change(Action.CREATE, "replaced"),
         change(Action.DELETE, "replaced", deposed="1f"),

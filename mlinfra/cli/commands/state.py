@@ -99,6 +99,36 @@ def remove(session: Session, addresses: tuple[str, ...]) -> int:
     return 0
 
 
+@command.command("taint")
+@common
+@click.argument("addresses", nargs=-1, required=True)
+def taint(session: Session, addresses: tuple[str, ...]) -> int:
+    """Mark ADDRESSES as damaged: the next apply replaces them."""
+    return _mark(session, addresses, tainted=True)
+
+
+@command.command("untaint")
+@common
+@click.argument("addresses", nargs=-1, required=True)
+def untaint(session: Session, addresses: tuple[str, ...]) -> int:
+    """Trust ADDRESSES again: what an apply left half-made, or `taint` marked, is not replaced."""
+    return _mark(session, addresses, tainted=False)
+
+
+def _mark(session: Session, addresses: tuple[str, ...], *, tainted: bool) -> int:
+    from mlinfra import upkeep
+
+    marked = upkeep.state_taint(session.options(), addresses, tainted=tainted)
+    if session.json:
+        return session.data({"tainted" if tainted else "untainted": marked})
+    what = "is tainted: the next apply replaces it" if tainted else "is not tainted any more"
+    for address in marked:
+        session.line(f"{address} {what}.")
+    if not marked:
+        session.line(f"Nothing to do: {'all of it is tainted already' if tainted else 'none of it is tainted'}.")
+    return 0
+
+
 @command.command("pull")
 @common
 def pull(session: Session) -> int:

@@ -315,7 +315,8 @@ class ProviderContract:
         addresses = [r.address for r in resources]
         assert len(set(addresses)) == len(addresses), "two resources have one address"
         assert "sample" in addresses, "the main resource must have the component's own address"
-        assert all(component_of(a) == "sample" for a in addresses)
+        shared = f"{self.provider.name}_base"  # what several components stand on (LoweringContext.shared)
+        assert all(component_of(r.address) == r.component and r.component in ("sample", shared) for r in resources)
         for r in resources:
             schema = self._schema(r)
             if schema is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from mlinfra.model.address import native
 from mlinfra.model.resource import Resource
-from mlinfra.model.values import Expr, Map, Ref, Secret, Value, is_known
+from mlinfra.model.values import Expr, Map, Secret, Value, is_known
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.offers import Offer, load
+from mlinfra.provider.lowerings import given as given
+from mlinfra.provider.lowerings import own as own
+from mlinfra.provider.lowerings import text as text
 from mlinfra.provider.naming import physical_name
 
 PRIVATE = Map(BlockPublicAcls=True, BlockPublicPolicy=True, IgnorePublicAcls=True, RestrictPublicBuckets=True)
@@ -36,16 +37,6 @@ def region_of(context: LoweringContext) -> str:
 def named(context: LoweringContext, role: str = "", *, limit: int = 63) -> str:
     """The physical name of a component, or of a part of it."""
     return physical_name(context.project, context.environment, f"{context.named}-{role}" if role else context.named, limit=limit)
-
-
-def text(template: str, **values: Value) -> Value:
-    """A text around values: ``text("s3://${bucket}/x", bucket=Ref(…))`` is known as soon as they are."""
-    if all(is_known(v) for v in values.values()) and all(isinstance(v, str) for v in values.values()):
-        for name, value in values.items():
-            template = template.replace(f"${{{name}}}", value)
-        if "${" not in template:
-            return template
-    return Expr(template, tuple(((name,), value) for name, value in values.items()))
 
 
 def bucket_arn_of(uri: Value) -> Value:
@@ -129,16 +120,6 @@ def service_role(
     return context.resource(
         "aws.iam_role", {"RoleName": name, "AssumeRolePolicyDocument": trust, "Policies": (policy,)}, role=role
     )
-
-
-def own(context: LoweringContext, *path: str, role: str = "", key: str | None = None) -> Ref:
-    """A reference to an attribute of a resource of this component."""
-    return Ref(native(context.address, role, key), path)
-
-
-def given(**values: Any) -> dict[str, Value]:
-    """The values that are there."""
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def environment(env: Mapping[str, Value]) -> Map:

@@ -66,7 +66,7 @@ class Blobs:
         """In blocks: a blob may be larger than what one request takes."""
         container, path = split(uri)
         url = f"{container}/{urllib.parse.quote(path)}"
-        blocks = []
+        blocks: list[str] = []
         with file.open("rb") as content:
             while part := content.read(BLOCK):
                 blocks.append(f"{len(blocks):08d}".encode().hex())

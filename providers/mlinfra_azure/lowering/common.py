@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mlinfra.model.address import native
-from mlinfra.model.values import EMPTY, Expr, Map, Ref, Value
+from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.offers import Offer, load
+from mlinfra.provider.lowerings import given as given
+from mlinfra.provider.lowerings import own as own
+from mlinfra.provider.lowerings import text as text
 from mlinfra.provider.naming import digest_of, physical_name
 
 IMAGES = {
@@ -46,25 +46,6 @@ def worldwide(name: str, context: LoweringContext, *, limit: int = 24, separator
 def image(context: LoweringContext, name: str) -> str:
     chosen = context.settings.get("images") or EMPTY
     return str(chosen.get(name) or IMAGES[name])
-
-
-def own(context: LoweringContext, *path: str, role: str = "", key: str | None = None) -> Ref:
-    """A reference to an attribute of a resource of this component."""
-    return Ref(native(context.address, role, key), path)
-
-
-def given(**values: Any) -> dict[str, Value]:
-    """The values that are there."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def text(template: str, **values: Value) -> Value:
-    """A text around values: ``text("${url}/x", url=Ref(…))`` is known as soon as they are."""
-    if all(isinstance(v, str) for v in values.values()):
-        for name, value in values.items():
-            template = template.replace(f"${{{name}}}", str(value))
-        return template
-    return Expr(template, tuple(((name,), value) for name, value in values.items()))
 
 
 def offers() -> tuple[Offer, ...]:

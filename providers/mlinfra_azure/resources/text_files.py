@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value, is_known
-from mlinfra.provider.failures import NotFound
+from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra.provider.naming import digest_of
 from mlinfra_azure.client import AzureClient
 
@@ -52,9 +52,13 @@ class TextFiles:
 
     async def create(self, client: AzureClient, desired: Desired, token: str) -> Observed:
         container, files = str(desired.attributes["container"]), desired.attributes["files"]
+        held = await _operation(client, container, files)
+        if held not in ("", token):
+            uri = f"{container}/{_folder(files)}/"
+            raise AlreadyExists(f"there are these files already at {uri}", import_id=uri)
+        await client.upload(container, f"{_folder(files)}/{_OWNER}", json.dumps({"op": token}).encode())
         for name, text in files.items():
             await client.upload(container, f"{_folder(files)}/{name}", str(text).encode(), content_type="text/plain")
-        await client.upload(container, f"{_folder(files)}/{_OWNER}", json.dumps({"op": token}).encode())
         return _observed(container, files)
 
     async def update(self, client: AzureClient, recorded: ResourceState, desired: Desired) -> Observed:
@@ -69,11 +73,31 @@ class TextFiles:
 
     async def find(self, client: AzureClient, desired: Desired, token: str) -> Observed | None:
         container, files = str(desired.attributes["container"]), desired.attributes["files"]
-        try:
-            raw = await client.download(container, f"{_folder(files)}/{_OWNER}")
-        except NotFound:
+        if await _operation(client, container, files) != token:
             return None
-        return _observed(container, files) if raw is not None and json.loads(raw)["op"] == token else None
+        return await self.create(client, desired, token)  # what a crash cut off is finished
+
+    async def adopt(self, client: AzureClient, id: str) -> Observed | None:
+        container, separator, folder = id.rstrip("/").partition("/files/")
+        if not separator:
+            raise Invalid(
+                f"{id!r} is no folder of files; write it as https://ACCOUNT.blob.core.windows.net/CONTAINER/files/DIGEST/"
+            )
+        found: dict[str, Value] = {}
+        for name in await client.objects(container, f"files/{folder}/"):
+            raw = await client.download(container, name)
+            if raw is not None and not name.endswith(_OWNER):
+                found[name.rpartition("/")[2]] = raw.decode(errors="replace")
+        return _observed(container, Map(found)) if found else None
+
+
+async def _operation(client: AzureClient, container: str, files: Map) -> str:
+    """Which operation made the folder; nothing: none."""
+    try:
+        raw = await client.download(container, f"{_folder(files)}/{_OWNER}")
+    except NotFound:
+        return ""
+    return "" if raw is None else str(json.loads(raw)["op"])
 
 
 def _observed(container: str, files: Map) -> Observed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mlinfra.kinds.bucket import Bucket
 from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
-from mlinfra_gcp.lowering.common import PRIVATE, bucket_name, given, labels, own, project, region
+from mlinfra.provider.lowerings import given, own
+from mlinfra_gcp.lowering.common import PRIVATE, bucket_name, labels, project, region
 
 
 def lower(spec: Bucket, context: LoweringContext) -> Lowered:

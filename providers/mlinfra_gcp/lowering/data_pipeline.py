@@ -7,8 +7,9 @@ from mlinfra.kinds.cron import SHORTHANDS
 from mlinfra.kinds.data_pipeline import DataPipeline
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.lowerings import given, own, text
 from mlinfra.provider.runs.lowering import pipeline, pipeline_outputs
-from mlinfra_gcp.lowering.common import given, image, labels, named, own, parent, place, run_bucket, text
+from mlinfra_gcp.lowering.common import image, labels, named, parent, place, run_bucket
 
 
 def lower(spec: DataPipeline, context: LoweringContext) -> Lowered:

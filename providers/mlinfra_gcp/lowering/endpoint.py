@@ -15,8 +15,9 @@ from mlinfra.model.values import Map, Value, is_known
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Choice, Needs
 from mlinfra.provider.hardware.lowering import chosen
+from mlinfra.provider.lowerings import given, own
 from mlinfra.provider.runs.lowering import share
-from mlinfra_gcp.lowering.common import bucket_name, given, labels, machine_spec, named, offers, own, place, region
+from mlinfra_gcp.lowering.common import bucket_name, labels, machine_spec, named, offers, place, region
 from mlinfra_gcp.lowering.model import version_resources
 
 _LEAST = Needs(cpus=2, memory=4 * 2**30)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from mlinfra.kinds.image import Image
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.images.lowering import lower_image
-from mlinfra_gcp.lowering.common import given, labels, named, own, place, text
+from mlinfra.provider.lowerings import given, own, text
+from mlinfra_gcp.lowering.common import labels, named, place
 
 
 def lower(spec: Image, context: LoweringContext) -> Lowered:

@@ -33,6 +33,7 @@ def interface(context: LoweringContext) -> Map:
     return Map(network=link, accessConfigs=(Map(type="ONE_TO_ONE_NAT", name="External NAT"),))
 
 
-def account(context: LoweringContext) -> Value:
-    email = context.settings.get("service_account")
+def account(context: LoweringContext, *, always: bool = False) -> Value:
+    """What a machine runs as: the setting's account, or with ``always`` Compute Engine's own where there is none."""
+    email = context.settings.get("service_account") or ("default" if always else None)
     return (Map(email=email, scopes=("https://www.googleapis.com/auth/cloud-platform",)),) if email else None

@@ -7,9 +7,10 @@ from mlinfra.kinds.model import ModelVersion, RegisteredModel
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value, is_known, lookup
 from mlinfra.provider.contract import Lowered, LoweringContext
+from mlinfra.provider.lowerings import given, own
 from mlinfra.provider.models import aliased
 from mlinfra.provider.naming import physical_name
-from mlinfra_gcp.lowering.common import given, image, labels, own, parent, place
+from mlinfra_gcp.lowering.common import image, labels, parent, place
 from mlinfra_gcp.marks import label_key, label_value
 
 SERVE = (

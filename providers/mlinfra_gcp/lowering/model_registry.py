@@ -5,7 +5,8 @@ from __future__ import annotations
 from mlinfra.kinds.model_registry import ModelRegistry
 from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
-from mlinfra_gcp.lowering.common import PRIVATE, bucket_name, given, labels, own, parent, project, region
+from mlinfra.provider.lowerings import given, own
+from mlinfra_gcp.lowering.common import PRIVATE, bucket_name, labels, parent, project, region
 
 
 def lower(spec: ModelRegistry, context: LoweringContext) -> Lowered:

@@ -11,7 +11,8 @@ from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Choice
-from mlinfra_gcp.lowering.common import given, image, labels, machine_spec, named, own, project, text, zonal, zone
+from mlinfra.provider.lowerings import given, own, text
+from mlinfra_gcp.lowering.common import image, labels, machine_spec, named, project, zonal, zone
 from mlinfra_gcp.lowering.machines import account, boot, interface, node_count, outputs_of
 
 _GB = 10**9
@@ -37,7 +38,8 @@ def lower_ray(spec: TrainingCluster, context: LoweringContext, choice: Choice) -
             "networkInterfaces": (interface(context),),
             "metadata": Map(items=(Map(key="startup-script", value=_HEAD.replace("@IMAGE@", image(context, "ray"))),)),
             "tags": Map(items=(name,)),
-            **given(labels=labels(context), serviceAccounts=account(context)),
+            "serviceAccounts": account(context, always=True),
+            **given(labels=labels(context)),
         },
         role="head",
         depends_on=(own(context, role="inside").address,),
@@ -51,7 +53,8 @@ def lower_ray(spec: TrainingCluster, context: LoweringContext, choice: Choice) -
         "networkInterfaces": (interface(context),),
         "metadata": Map(items=(Map(key="startup-script", value=script),)),
         "tags": Map(items=(name,)),
-        **given(labels=labels(context), serviceAccounts=account(context)),
+        "serviceAccounts": account(context, always=True),
+        **given(labels=labels(context)),
     }
     gpu = machine_spec(choice)
     if "+" in choice.offer.type:
@@ -129,7 +132,7 @@ _HEAD = """#!/bin/bash
 iptables -w -A INPUT -p tcp -j ACCEPT
 docker rm -f ray 2>/dev/null || true
 docker run -d --name ray --restart=always --network=host --shm-size=2g @IMAGE@ \\
-  ray start --head --port=6379 --dashboard-host=0.0.0.0 --ray-client-server-port=10001 --block
+  ray start --head --num-cpus=0 --port=6379 --dashboard-host=0.0.0.0 --ray-client-server-port=10001 --block
 """
 _WORKER = """#!/bin/bash
 iptables -w -A INPUT -p tcp -j ACCEPT

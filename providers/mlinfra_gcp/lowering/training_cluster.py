@@ -15,19 +15,8 @@ from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Choice, Needs
 from mlinfra.provider.hardware.lowering import chosen, refuse_unknown
-from mlinfra_gcp.lowering.common import (
-    TPU_MACHINES,
-    given,
-    labels,
-    machine_spec,
-    named,
-    offers,
-    own,
-    place,
-    project,
-    region,
-    zone,
-)
+from mlinfra.provider.lowerings import given, own
+from mlinfra_gcp.lowering.common import TPU_MACHINES, labels, machine_spec, named, offers, place, project, region, zone
 from mlinfra_gcp.lowering.machines import node_count, outputs_of
 from mlinfra_gcp.lowering.ray_cluster import lower_ray
 

@@ -1,4 +1,4 @@
-"""``training_job`` on GCP: a custom job of Vertex AI for each fingerprint."""
+"""``training_job`` on GCP: a job of a Ray cluster; else a custom job of Vertex AI, one for each fingerprint."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from urllib.parse import parse_qs, urlsplit
 from mlinfra.kinds.training_job import TrainingJob
 from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
-from mlinfra.provider.runs.lowering import job, job_outputs
-from mlinfra_gcp.lowering.common import given, image, labels, own, parent, run_bucket
+from mlinfra.provider.lowerings import given, own
+from mlinfra.provider.runs.lowering import job, job_outputs, ray_job
+from mlinfra_gcp.lowering.common import image, labels, named, parent, run_bucket
 
 _DEFAULT = Map(machineType="n1-standard-4")
 
 
 def lower(spec: TrainingJob, context: LoweringContext) -> Lowered:
-    """A ``gcp.training_run`` and the ``gcp.storage_bucket`` of its own that it leaves its results in."""
+    """A ``gcp.training_run``, or on a Ray cluster a ``gcp.ray_run``, and the ``gcp.storage_bucket`` of its own that it leaves its results in."""
     cluster = spec.cluster if isinstance(spec.cluster, Mapping) else EMPTY
+    if cluster.get("engine") == "ray":
+        dashboard = context.settings.get("ray_dashboard") or cluster["dashboard"]
+        where = {"bucket": own(context, "name", role="bucket"), "dashboard": dashboard}
+        lowered = ray_job(spec, context, type="gcp.ray_run", name=spec.name or named(context), where=where)
+        return Lowered(resources=(run_bucket(context), *lowered.resources), outputs=lowered.outputs)
     hardware = _hardware(cluster.get("address"), context)
     machine: Map = hardware.get("machine", _DEFAULT)
     default = image(context, "gpu" if "acceleratorType" in machine else "cpu")
@@ -54,12 +60,7 @@ def _hardware(address: Value, context: LoweringContext) -> dict[str, Value]:
             hint="write nodes: {min: 0} in the training_cluster: then Vertex AI brings up the TPU for each job, and nothing stands between",
         )
     if not isinstance(address, str) or not address.startswith("vertex://"):
-        raise context.error(
-            "gcp.job_on_machines",
-            "a training_job on gcp runs on managed hardware, not on a Ray cluster of one's own",
-            path=("cluster",),
-            hint="leave engine out of the training_cluster (or write managed); submit to your own machines with their own tools",
-        )
+        raise context.error("gcp.unknown_cluster", "the cluster's engine must be known at plan time", path=("cluster",))
     url = urlsplit(address)
     query = {k: v[0] for k, v in parse_qs(url.query).items()}
     machine: dict[str, Value] = {"machineType": url.path.strip("/")}

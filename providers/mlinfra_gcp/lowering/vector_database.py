@@ -11,8 +11,9 @@ from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Needs
 from mlinfra.provider.hardware.lowering import chosen
+from mlinfra.provider.lowerings import given, own, text
 from mlinfra.provider.zilliz.lowering import lower_zilliz
-from mlinfra_gcp.lowering.common import given, image, labels, named, offers, own, project, region, text, zonal, zone
+from mlinfra_gcp.lowering.common import image, labels, named, offers, project, region, zonal, zone
 from mlinfra_gcp.lowering.machines import account, boot, interface
 
 _PORT = 19530

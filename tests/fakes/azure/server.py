@@ -292,6 +292,8 @@ class Azure:
 
     def found(self, target: Target) -> dict[str, Any]:
         held = self.objects.get(target.id.lower())
+        if held is None and target.type.endswith("/blobServices") and target.parent.lower() in self.objects:
+            held = self.have(target.id)  # every account has one
         if held is None:
             group = re.match(r"/subscriptions/[^/]+/resourcegroups/([^/]+)", target.id, re.IGNORECASE)
             if group and group[0].lower() not in self.objects:
@@ -337,7 +339,7 @@ class Azure:
         if style == "state":  # nothing but the object itself says how it goes on
             return status, self.shown(held), {"ETag": held["etag"]}
         if style == "location":
-            return 202, None, {"Location": operation, "Retry-After": "0"}
+            return 202, None, {"Location": f"{operation}&result=1", "Retry-After": "0"}
         return status, self.shown(held), {"Azure-AsyncOperation": operation, "Retry-After": "0"}
 
     def _operation(self, effect: Callable[[], None], error: dict[str, Any] | None, broken: Callable[[], None], about: str) -> str:
@@ -360,10 +362,12 @@ class Azure:
             return (
                 202,
                 {"status": "InProgress", "percentComplete": 50},
-                {"Location": f"{self.address}{request.path}", "Retry-After": "0"},
+                {"Retry-After": "0"},
             )
         if operation.state == "Failed":
             assert operation.error is not None
+            if "result" in request.query:  # a Location answers as the request itself would have
+                raise Refused(409, operation.error["code"], operation.error["message"])
             return 200, {"status": "Failed", "error": operation.error}, {}
         return 200, {"status": "Succeeded"}, {}
 

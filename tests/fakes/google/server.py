@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -118,13 +119,8 @@ class Google:
 
     def credentials(self, folder: Path) -> Path:
         """A service account's file, whose tokens come from here."""
-        serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
-        rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa")
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         account = {
-            "type": "service_account", "project_id": PROJECT, "private_key_id": "1", "private_key": key.decode(),
+            "type": "service_account", "project_id": PROJECT, "private_key_id": "1", "private_key": _private_key(),
             "client_email": f"ci@{PROJECT}.iam.gserviceaccount.com", "token_uri": f"{self.address}/token",
         }  # fmt: skip
         file = folder / "service-account.json"
@@ -143,7 +139,8 @@ class Google:
 
     def answer(self, http: str, url: str, headers: Mapping[str, str], raw: bytes) -> tuple[int, bytes, dict[str, str]]:
         parts = urlsplit(url)
-        if parts.path == "/token":
+        metadata = parts.path.endswith("/service-accounts/default/token") and headers.get("Metadata-Flavor") == "Google"
+        if parts.path == "/token" or metadata:
             token = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
             return 200, json.dumps(token).encode(), {}
         with self.guard:
@@ -272,6 +269,16 @@ class Google:
 
     def keep(self, service: str, schema: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return stored(service, schema, body)
+
+
+@cache
+def _private_key() -> str:
+    """A key of an account's own, made once: that takes longer than most tests."""
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    rsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.rsa")
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem: bytes = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pem.decode()
 
 
 @contextmanager

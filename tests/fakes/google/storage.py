@@ -143,6 +143,8 @@ def _upload(g: Google, http: str, path: str, query: dict[str, str], headers: Map
         boundary = raw.split(b"\r\n", 1)[0]
         data = raw.split(boundary)[2].split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n")
         return _write(g, bucket, resource, query, data)
+    if query.get("uploadType") == "media":
+        return _write(g, bucket, {"name": query["name"]}, query, raw)
     if "upload_id" in query:
         return _write(g, bucket, {"name": _SESSIONS.pop(query["upload_id"])[1]}, {}, raw)
     if query.get("uploadType") == "resumable":

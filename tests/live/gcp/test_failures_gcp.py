@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
-import yaml
-from fakes.google import Google, google
+from fakes.google import Google
 from fakes.google.server import Refused
-from live.gcp.world import environment_of
+from live.gcp.conftest import Stack
 
 pytest.importorskip("googleapiclient", reason="google-api-python-client, which carries the discovery documents, is not installed")
 pytestmark = pytest.mark.live
@@ -29,19 +24,6 @@ FULL = {
 }
 
 
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
-    with google(tmp_path / "google") as found:
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(found.credentials(tmp_path)))
-        yield found
-
-
-def spec_with(folder: Path, state: Google, block: dict[str, Any], **settings: Any) -> None:
-    environment = {"gcp": environment_of(state, **settings)}
-    spec = {"version": 1, "project": "fails", "environments": environment, "resources": {"thing": block}}
-    (folder / "mlinfra.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
-
-
 @pytest.mark.parametrize(
     ("refusal", "said"),
     [
@@ -56,53 +38,45 @@ def spec_with(folder: Path, state: Google, block: dict[str, Any], **settings: An
     ],
 )  # fmt: skip
 def test_a_refusal_is_told_at_its_line_with_googles_reason_and_link(
-    tmp_path: Path, state: Google, run_mlinfra: Callable[..., Any], refusal: Refused, said: tuple[str, ...]
+    state: Google, stack: Stack, refusal: Refused, said: tuple[str, ...]
 ) -> None:
-    spec_with(tmp_path, state, ENDPOINT)
+    stack.write({"thing": ENDPOINT})
     state.refusals[CREATE] = [refusal]
-    done = run_mlinfra(["apply", "--yes", "--env", "gcp"], tmp_path)
-    assert done.code == 1 and "mlinfra.yaml:" in done.err and "Traceback" not in done.text
+    told = stack.run("apply", "--yes", code=1)
+    assert f"mlinfra.yaml:{stack.line_of('thing:')}:" in told
     for words in said:
-        assert words in done.err, done.text
+        assert words in told, told
 
 
-def test_a_wrong_project_is_told_as_one(tmp_path: Path, state: Google, run_mlinfra: Callable[..., Any]) -> None:
-    spec_with(tmp_path, state, ENDPOINT, project="other-project")
-    done = run_mlinfra(["apply", "--yes", "--env", "gcp"], tmp_path)
-    assert done.code == 1 and "is 'other-project' the right project?" in done.err, done.text
+def test_a_wrong_project_is_told_as_one(stack: Stack) -> None:
+    stack.write({"thing": ENDPOINT}, project="other-project")
+    assert "is 'other-project' the right project?" in stack.run("apply", "--yes", code=1)
 
 
-def test_a_zone_without_gpus_offers_the_next_and_that_one_works(
-    tmp_path: Path, state: Google, run_mlinfra: Callable[..., Any]
-) -> None:
-    spec_with(tmp_path, state, VM)
+def test_a_zone_without_gpus_offers_the_next_and_that_one_works(state: Google, stack: Stack) -> None:
+    stack.write({"thing": VM})
     state.failures["instances.insert"] = [FULL]
-    done = run_mlinfra(["apply", "--yes", "--env", "gcp"], tmp_path)
-    assert done.code == 1 and "does not have enough resources" in done.err
-    assert "providers: {gcp: {zone: us-central1-b}}" in done.err, done.text
-    spec_with(tmp_path, state, {**VM, "machineType": "zones/us-central1-b/machineTypes/a2-highgpu-1g"}, zone="us-central1-b")
-    again = run_mlinfra(["apply", "--yes", "--env", "gcp"], tmp_path)
-    assert again.code == 0 and len(state.everything()) == 1, again.text
+    told = stack.run("apply", "--yes", code=1)
+    assert "does not have enough resources" in told and "providers: {gcp: {zone: us-central1-b}}" in told, told
+    elsewhere = {**VM, "machineType": "zones/us-central1-b/machineTypes/a2-highgpu-1g"}
+    stack.write({"thing": elsewhere}, zone="us-central1-b")
+    stack.run("apply", "--yes")
+    assert len(state.everything()) == 1
 
 
-def test_an_operation_that_fails_at_last_leaves_nothing(tmp_path: Path, state: Google, run_mlinfra: Callable[..., Any]) -> None:
-    spec_with(tmp_path, state, ENDPOINT)
+def test_an_operation_that_fails_at_last_leaves_nothing(state: Google, stack: Stack) -> None:
+    stack.write({"thing": ENDPOINT})
     state.failures[CREATE] = [{"code": 9, "message": "The service agent is missing."}]
-    done = run_mlinfra(["apply", "--yes", "--env", "gcp"], tmp_path)
-    assert done.code == 1 and "The service agent is missing." in done.err and state.everything() == []
-    assert run_mlinfra(["apply", "--yes", "--env", "gcp"], tmp_path).code == 0
+    assert "The service agent is missing." in stack.run("apply", "--yes", code=1) and state.everything() == []
+    stack.run("apply", "--yes")
     assert state.invalid == []
 
 
-def test_a_job_that_finds_no_gpus_offers_the_next_region(tmp_path: Path, state: Google, run_mlinfra: Callable[..., Any]) -> None:
+def test_a_job_that_finds_no_gpus_offers_the_next_region(state: Google, stack: Stack) -> None:
     state.runner = lambda _google, _job: ("FAILED", {"code": 8, "message": "Resources are insufficient in region: us-central1."})
-    folder = tmp_path / "stack"
-    folder.mkdir()
-    (folder / "fit.py").write_text("")
+    (stack.folder / "fit.py").write_text("")
     cluster = {"kind": "training_cluster", "resources": {"accelerators": "T4:1"}, "nodes": {"min": 0, "max": 1}}
-    resources = {"gpus": cluster, "fit": {"kind": "training_job", "cluster": "${gpus}", "run": "python fit.py"}}
-    spec = {"version": 1, "project": "fails", "environments": {"gcp": environment_of(state)}, "resources": resources}
-    (folder / "mlinfra.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
-    done = run_mlinfra(["apply", "--yes", "--env", "gcp"], folder)
-    assert done.code == 1 and "Resources are insufficient in region" in done.err, done.text
-    assert "T4 is also offered in" in done.err and "region: us-" in done.err, done.text
+    stack.write({"gpus": cluster, "fit": {"kind": "training_job", "cluster": "${gpus}", "run": "python fit.py"}})
+    told = stack.run("apply", "--yes", code=1)
+    assert "Resources are insufficient in region" in told
+    assert "T4 is also offered in" in told and "region: us-" in told, told

@@ -84,9 +84,10 @@ def test_a_rego_policy_denies_what_it_finds_in_the_first_plan(plan: Path) -> Non
     assert judged(plan, "warn") == ["api.config costs 335.8 USD a month"]
 
 
+@pytest.mark.xdist_group("pull_request")
 def test_a_rego_policy_denies_that_the_pull_request_destroys_data(pull_request: PullRequest) -> None:
     plan = pull_request.folder / "plan.json"
-    assert judged(plan, "deny") == ["tickets: replaces collection tickets"]
+    assert "tickets: replaces collection tickets" in judged(plan, "deny")
     assert [message.partition(" ")[0] for message in judged(plan, "warn")] == ["api.config", "gpus"]
 
 

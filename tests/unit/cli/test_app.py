@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -117,6 +118,13 @@ def test_a_file_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch,
     raising(monkeypatch, FileNotFoundError(2, "No such file or directory", "/nowhere/p.plan"))
     assert run(["plan"]) == 1
     assert capsys.readouterr().err == "Error: /nowhere/p.plan: No such file or directory [cli.file]\n"
+
+
+def test_a_full_disk_is_said_and_no_bug(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    raising(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
+    assert run(["plan"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: a file could not be written: No space left on device [cli.file]\n") and "make room" in error
 
 
 def test_ctrl_c_is_exit_130(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

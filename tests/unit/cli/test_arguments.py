@@ -30,6 +30,8 @@ from mlinfra.cli.arguments import normalise
         ("-Cinfra plan", "plan -C infra"),
         ("plan -h", "plan --help"),
         ("force-unlock abc", "state unlock abc"),
+        ("taint raw", "state taint raw"),
+        ("state untaint raw", "state untaint raw"),
         ("--env prod plan --json", "plan --env prod --json"),
         ("--json state --env prod list raw", "state list --json --env prod raw"),
         ("plan --env=prod", "plan --env prod"),

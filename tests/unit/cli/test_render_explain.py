@@ -89,3 +89,11 @@ def test_an_address_shows_the_native_resources_with_references_as_written() -> N
         "  api (local.endpoint)\n      model = ${fit.artifact}\n\n"
         "  api.log (local.bucket)\n      after: api"
     )
+
+
+def test_every_field_of_a_kind_is_explained_in_a_line_also_those_of_its_parts() -> None:
+    text = kind_text("endpoint", catalog.kind("endpoint"))
+    assert "      models behind the one URL, by name, with their shares of the traffic\n" in text
+    assert "      traffic  integer\n          its weight: 90 and 10 split like 9 and 1\n" in text
+    variants = next(f for f in kind_json("endpoint", catalog.kind("endpoint"))["fields"] if f["name"] == "variants")
+    assert all(f["description"] for f in variants["fields"])

@@ -108,7 +108,7 @@ def test_what_forces_a_replacement_is_pointed_at_with_its_source() -> None:
 
 def test_a_replacement_that_destroys_first_has_its_own_sign_and_reason() -> None:
     text = shown(change(Action.REPLACE, reason=HALF_MADE))
-    assert "  # raw is tainted, so must be replaced\n-/+ local.bucket: the last apply left it half-made" in text
+    assert "  # raw is tainted, so must be replaced\n-/+ local.bucket: it was left half-made, or marked by state taint" in text
     assert "-/+ destroy, then create again" in text
 
 

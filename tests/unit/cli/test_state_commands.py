@@ -118,3 +118,30 @@ def test_rm_settles_what_never_reported_back(folder: Path, capsys: pytest.Captur
     assert (code, out) == (0, "Forgot ghost.\n")
     assert called(capsys, folder, "plan", "--detailed-exitcode")[0] == 0
     assert called(capsys, folder, "state", "doctor")[0] == 0
+
+
+def test_what_is_tainted_is_replaced_and_what_is_untainted_stays(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = called(capsys, folder, "taint", "raw")
+    assert (code, out) == (0, "raw is tainted: the next apply replaces it.\n")
+    assert "Nothing to do: all of it is tainted already." in called(capsys, folder, "state", "taint", "raw")[1]
+    planned = called(capsys, folder, "plan")[1]
+    assert "  # raw is tainted, so must be replaced\n-/+ local.bucket: it was left half-made, or marked" in planned
+    code, out, _ = called(capsys, folder, "untaint", "raw")
+    assert (code, out) == (0, "raw is not tainted any more.\n")
+    assert "No changes." in called(capsys, folder, "plan")[1]
+    code, _, err = called(capsys, folder, "taint", "rwa")
+    assert code == 1 and "rwa is not recorded" in err and "mlinfra state list" in err
+
+
+def test_help_tells_every_command_of_the_family_in_a_whole_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run(["state", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "..." not in text.partition("Commands:")[2] and "Mark ADDRESSES as damaged: the next apply replaces them" in " ".join(
+        text.split()
+    ), text
+
+
+def test_terraforms_command_that_has_another_name_here_is_pointed_to(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["workspace", "list"]) == 1
+    assert "--env NAME" in capsys.readouterr().err

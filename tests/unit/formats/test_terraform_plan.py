@@ -14,7 +14,7 @@ from fakes.pull_request import SECRET, pull_request
 from mlinfra.cli.formats.terraform_names import Names, in_terraform
 from mlinfra.cli.formats.terraform_plan import Context, terraform_plan
 from mlinfra.cli.render_json import dumps
-from mlinfra.model.change import MISSING, Action, AttributeChange, Change, Drift
+from mlinfra.model.change import HALF_MADE, MISSING, Action, AttributeChange, Change, Drift
 from mlinfra.model.plan import Operation, OutputChange, Plan, Step
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.values import UNKNOWN, Expr, Map, Ref, Secret, SecretDigest, freeze
@@ -130,7 +130,7 @@ def test_what_happens_has_terraforms_words() -> None:
     changes = (
         change(Action.NOOP, "same", before=tree, after=tree),
         change(Action.REPLACE, "asked", before=tree, after=tree, reason="asked for by --replace"),
-        change(Action.REPLACE, "half", before=tree, after=tree, reason="the last apply left it half-made"),
+        change(Action.REPLACE, "half", before=tree, after=tree, reason=HALF_MADE),
         change(Action.DELETE, 'item["a"]', before=tree, reason="it is not in the spec any more"),
         change(Action.NOOP, 'item["b"]', before=tree, after=tree),
         change(Action.DELETE, "gone", before=tree, reason="it is not in the spec any more"),

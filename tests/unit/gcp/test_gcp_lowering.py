@@ -175,5 +175,20 @@ def test_a_job_takes_the_hardware_from_its_cluster() -> None:
     assert run["machine"] == Map(machineType="ct5lp-hightpu-8t", tpuTopology="2x4")
     with pytest.raises(LoweringError, match="TPU slice"):
         lower("training_job", {"run": "python fit.py", "cluster": {**cluster, "address": "tpu://us-central1-a/g"}})
-    with pytest.raises(LoweringError, match="Ray cluster"):
-        lower("training_job", {"run": "python fit.py", "cluster": {**cluster, "address": "ray://10.0.0.2:10001"}})
+
+
+def test_a_job_of_a_ray_cluster_is_submitted_to_its_head() -> None:
+    ray = {
+        "kind": "training_cluster",
+        "name": "g",
+        "engine": "ray",
+        "address": "ray://10.0.0.2:10001",
+        "dashboard": "http://10.0.0.2:8265",
+    }
+    found = lower("training_job", {"run": "python fit.py", "cluster": ray})
+    assert types(found) == ["x.bucket gcp.storage_bucket", "x gcp.ray_run"]
+    assert found.resources[1].attributes["dashboard"] == "http://10.0.0.2:8265"
+    tunnel = lower("training_job", {"run": "python fit.py", "cluster": ray}, ray_dashboard="http://127.0.0.1:8265")
+    assert tunnel.resources[1].attributes["dashboard"] == "http://127.0.0.1:8265"
+    with pytest.raises(LoweringError, match="one driver"):
+        lower("training_job", {"run": "python fit.py", "cluster": ray, "processes": 2})

@@ -11,9 +11,12 @@ from mlinfra.model.change import Action, Change
 from mlinfra.model.cost import Cost
 from mlinfra.model.errors import PolicyRefused, SpecError
 from mlinfra.model.plan import Plan
-from mlinfra.model.policy import Budget, Effect, Policy, Verdict
+from mlinfra.model.policy import CHANGE_FIELDS, Budget, Effect, Policy, Verdict
 from mlinfra.model.values import UNKNOWN, Map, Secret, freeze
 from mlinfra.plan.policies import Rules, change_facts, judge, refuse
+from mlinfra.resolve.cel import check_rule
+from mlinfra.resolve.cel_errors import ExpressionError
+from mlinfra.resolve.policies import NAMES
 
 
 def deny(rule: str, name: str = "p", effect: Effect = Effect.DENY) -> Policy:
@@ -121,3 +124,25 @@ def test_refusals_are_borne_by_name_and_reason_and_by_nothing_else() -> None:
 def test_a_verdict_without_a_reason_refuses_only_when_it_denies() -> None:
     assert Verdict(policy="p", effect=Effect.DENY, message="m").refuses
     assert not Verdict(policy="p", effect=Effect.WARN, message="m").refuses
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('change.riks.level == "safe"', "change has no 'riks'"),
+        ("change.cost.monthly > 10.0", "change.cost has no 'monthly'"),
+        ('!has(change.after.x) && change.risk.lvl == ""', "change.risk has no 'lvl'"),
+    ],
+)
+def test_what_no_change_has_is_told_before_there_is_a_plan(rule: str, said: str) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        check_rule(rule, NAMES, CHANGE_FIELDS)
+    assert refused.value.message == said and refused.value.hint
+
+
+def test_rules_are_told_of_everything_that_a_change_has() -> None:
+    facts = change_facts(pull_request().changes[0])
+    assert tuple(facts) == CHANGE_FIELDS[("change",)]
+    assert all(tuple(facts[name]) == CHANGE_FIELDS[("change", name)] for name in ("risk", "cost"))
+    for rule in SEEN:
+        check_rule(rule, NAMES, CHANGE_FIELDS)

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.pull_request import SECRET, pull_request
+from fakes.pull_request import SECRET
+from fakes.pull_request import pull_request as plan_with_everything
+from live.review.conftest import PullRequest
 
 from mlinfra.cli.formats.html import plan_html
 from mlinfra.model.change import Action, Change
 from mlinfra.model.plan import Plan
 from mlinfra.model.values import freeze
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("pull_request")]
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 NASTY = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
@@ -40,7 +42,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, tmp_path: Path) -> Any:
-    return opened(browser, tmp_path, pull_request())
+    return opened(browser, tmp_path, plan_with_everything())
 
 
 def opened(browser: Any, folder: Path, plan: Plan) -> Any:
@@ -72,6 +74,22 @@ def press(page: Any, *keys: str) -> None:
     for key in keys:
         chain.send_keys(key)
     chain.perform()
+
+
+def test_the_page_of_a_real_pull_request_is_searched_filtered_and_clicked(browser: Any, pull_request: PullRequest) -> None:
+    """The example's, as the command wrote it; the other tests open one that holds everything a page can show."""
+    browser.get((pull_request.folder / "plan.html").as_uri())
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "INFO"] == []
+    assert browser.title == "tickets/prod: plan" and "40,515.00" in text(browser, ".tile.cost")
+    assert "CHG-4711" in text(browser, ".callout") and shown(browser)[0] == "tickets" and len(shown(browser)) >= 10
+    press(browser, "/", "InstanceType p5.48xlarge")
+    assert shown(browser) == ["gpus.template"]
+    browser.find_element("css selector", "#clear").click()
+    browser.find_element("css selector", ".chip[data-value=costs_money]").click()
+    assert shown(browser) == ["gpus.head", "gpus"]
+    browser.find_element("css selector", "#clear").click()
+    browser.find_element("css selector", '.node[data-name="router"] rect').click()
+    assert text(browser, "#say").startswith("router (model) comes from ") and "api" in text(browser, "#say")
 
 
 def test_the_page_loads_nothing_and_complains_of_nothing(page: Any) -> None:
