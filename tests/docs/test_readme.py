@@ -56,7 +56,7 @@ def test_the_table_lists_every_kind_and_says_of_every_target_whether_it_makes_it
 def test_what_mlinfra_is_for_links_to_a_test_on_every_target(kind: str) -> None:
     """A file of tests that uses the kind on that target: by its name, or by the quickstart, which has them all."""
     for target, cell in table()[kind].items():
-        (link,) = LINK.findall(cell)
+        link = LINK.findall(cell)[0]
         text = (ROOT / link).read_text()
         assert link.startswith("tests/live/") and "def test_" in text, link
         assert kind in text or "quickstart" in text.lower(), f"{link} tells nothing of {kind} on {target}"
