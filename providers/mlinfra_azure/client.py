@@ -313,7 +313,12 @@ class AzureClient:
         if container not in self._containers:
             signed = "?" in container  # it carries a signature, which is all that it takes
             self._containers[container] = ContainerClient.from_container_url(
-                container, credential=None if signed else self._authenticated(), retry_total=2, connection_timeout=10
+                container,
+                credential=None if signed else self._authenticated(),
+                retry_total=2,
+                initial_backoff=1,
+                increment_base=2,
+                connection_timeout=10,
             )
         shown = container.partition("?")[0]
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-from mlinfra.provider.failures import AlreadyExists, NotFound
+from mlinfra.provider.failures import AlreadyExists, Failure, NotFound
 from mlinfra_azure.client import AzureClient
 from mlinfra_azure.engine.resource import TableType
 from mlinfra_azure.names import blob_address
@@ -75,7 +75,10 @@ class StorageContainer(TableType):
         return super().observed(client, identity, {**body, "url": container_url(client.settings, identity)}, wanted)
 
     async def stake(self, client: AzureClient, recorded: ResourceState) -> str:
-        found = await client.objects(str(recorded.attributes["url"]), "")
+        try:
+            found = await client.objects(str(recorded.attributes["url"]), "")
+        except Failure:  # a network that does not reach the data is no reason to wait, or not to tell the rest
+            return "blobs that cannot be counted from here"
         return f"{len(found):,} blob{'s' if len(found) != 1 else ''}" if found else ""
 
 
