@@ -21,11 +21,11 @@ from urllib.parse import quote, urlsplit
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Denied, Failure, NotFound, Transient
 from mlinfra.provider.limiter import waiting
+from mlinfra.provider.ownership import Owner
 from mlinfra.provider.progress import say
 from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_azure import names, operations
 from mlinfra_azure.errors import NotRegistered, failure
-from mlinfra_azure.marks import Owner
 from mlinfra_azure.settings import AzureConfig
 
 _TIMEOUT = 60.0

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from mlinfra.provider import ownership
 from mlinfra.provider.failures import NotFound
-from mlinfra_azure import marks
 from mlinfra_azure.client import AzureClient
 
 _VERSION = "2021-04-01"
@@ -21,7 +21,7 @@ class Marked:
     def __init__(self, client: AzureClient, identity: str, parent: str) -> None:
         self._client = client
         self._at = f"{parent}/providers/Microsoft.Resources/tags/default"
-        self._name = f"{marks.OPERATION}-{hashlib.sha256(identity.lower().encode()).hexdigest()[:10]}"
+        self._name = f"{ownership.OPERATION}-{hashlib.sha256(identity.lower().encode()).hexdigest()[:10]}"
 
     async def token(self) -> str:
         """The operation that made it; nothing when there is no mark, or no parent."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mlinfra.provider.zilliz.settings import ZillizSettings
-from mlinfra_azure.marks import PREFIX
+from mlinfra_azure.marks import is_ours
 
 _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _GROUP = r"^[-\w.()]{0,89}[-\w()]$"
@@ -16,7 +16,7 @@ _GROUP = r"^[-\w.()]{0,89}[-\w()]$"
 
 def _tags(given: dict[str, str]) -> dict[str, str]:
     for key, value in given.items():
-        if key.startswith(PREFIX):
+        if is_ours(key):
             raise ValueError(f"the tag {key!r} is mlinfra's own")
         if not key or len(key) > 128 or any(c in "<>%&\\?/" for c in key) or len(value) > 256:
             raise ValueError(f"{key}: a tag's name has 1 to 128 characters, none of <>%&\\?/, and its value at most 256")

@@ -16,10 +16,10 @@ from urllib.parse import quote
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Denied, Failure, Transient
 from mlinfra.provider.limiter import waiting
+from mlinfra.provider.ownership import Owner
 from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_gcp.documents import Document, Method, document
 from mlinfra_gcp.errors import failure
-from mlinfra_gcp.marks import Owner
 from mlinfra_gcp.settings import GcpConfig, zone_of
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"

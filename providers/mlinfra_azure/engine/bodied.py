@@ -9,6 +9,7 @@ from typing import Any
 from mlinfra.model.resource import Observed
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import Map, Path, Value, freeze, reveal, thaw
+from mlinfra.provider import ownership
 from mlinfra.provider.bodies import Property, variant
 from mlinfra_azure import marks
 from mlinfra_azure.client import AzureClient
@@ -70,8 +71,8 @@ class Bodied:
         """The operation that made it, as far as it says so."""
         found = at(body, tuple(self.row.marks.split(".")))
         if self.row.marks == "properties.description":
-            return marks.token_in(str(found or ""))
-        return str((found or {}).get(_key(self.row, marks.OPERATION), "")) if isinstance(found, Mapping) else ""
+            return ownership.token_in(str(found or ""))
+        return str((found or {}).get(_key(self.row, ownership.OPERATION), "")) if isinstance(found, Mapping) else ""
 
     def everything(self, body: Mapping[str, Any]) -> Map:
         """What adopting records: every property that a person may write and that is not empty."""
@@ -83,8 +84,8 @@ class Bodied:
         """The marks that an object has: tags, and the line of its description. What was imported has none."""
         found = at(live, tuple(self.row.marks.split(".")))
         if self.row.marks == "properties.description":
-            return {}, marks.line_of(str(found or ""))
-        return {k.replace("_", "-"): v for k, v in _own(found).items()} if isinstance(found, Mapping) else {}, ""
+            return {}, ownership.line_of(str(found or ""))
+        return {k.replace("_", "-"): v for k, v in marks.own(found).items()} if isinstance(found, Mapping) else {}, ""
 
     def _with_unread(self, name: str, seen: Any, wanted: Value) -> Any:
         """``seen`` with the parts that Azure never gives back, as they were given."""
@@ -103,7 +104,7 @@ class Bodied:
                 put(body, tags, given)
         if self.row.marks == "properties.description":
             if line:
-                put(body, place, marks.with_line(at(body, place) or "", line, self.row.limit))
+                put(body, place, ownership.with_line(at(body, place) or "", line, self.row.limit))
         elif self.row.marks != "parent":
             put(body, place, {**(at(body, place) or {}), **{_key(self.row, k): v for k, v in owned.items()}})
 
@@ -112,7 +113,7 @@ class Bodied:
         place = tuple(self.row.marks.split("."))
         found = at(clean, place)
         if isinstance(found, str) and self.row.marks == "properties.description":
-            put(clean, place, marks.without_line(found))
+            put(clean, place, ownership.without_line(found))
         for tags in {place, self.row.places.get("tags", place)}:
             found = at(clean, tags)
             if isinstance(found, Mapping):
@@ -171,10 +172,6 @@ def _filled(seen: Any, wanted: Value, steps: list[str]) -> Any:
     if not rest:
         return seen if seen.get(step) is not None else {**seen, step: wanted[step]}
     return {**seen, step: _filled(seen[step], wanted[step], rest)} if step in seen else seen
-
-
-def _own(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in found.items() if k.lower().replace("_", "-").startswith(marks.PREFIX)}
 
 
 def _key(row: Row, name: str) -> str:

@@ -49,7 +49,7 @@ class TableType(Bodied):
             if operations.state_of(live) not in ("failed", "canceled"):
                 return await self.ready(client, identity, desired)
         owner = client.owner(desired.address, token)
-        body = self.body(client, attributes, owner.tags(), marks.line(owner))
+        body = self.body(client, attributes, owner.marks(marks.tag_value), owner.line(marks.word))
         if self.row.marks == "parent":
             await Marked(client, identity, self.row.parent_of(identity)).mark(token)
         try:
@@ -198,7 +198,7 @@ class TableType(Bodied):
         tags = attributes.get("tags")
         if not isinstance(tags, Mapping):
             return []
-        own = [(("tags", k), f"the tag {k!r} is mlinfra's own") for k in tags if k.lower().startswith(marks.PREFIX)]
+        own = [(("tags", k), f"the tag {k!r} is mlinfra's own") for k in tags if marks.is_ours(k)]
         long = [
             (("tags", k), "a tag's name has at most 128 characters, none of <>%&\\?/, its value at most 256")
             for k, v in tags.items()

@@ -14,6 +14,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Value, freeze, reveal, thaw
+from mlinfra.provider import ownership
 from mlinfra.provider.bodies import field_problems
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra_azure import marks, names, operations
@@ -89,7 +90,11 @@ class Arm:
             await _mark(client, identity, wanted).mark(token)
         try:
             await client.put(
-                identity, version, _body(client, wanted, owner.tags()), what=f"creating {_said(wanted)}", limit=desired.timeout
+                identity,
+                version,
+                _body(client, wanted, owner.marks(marks.tag_value)),
+                what=f"creating {_said(wanted)}",
+                limit=desired.timeout,
             )
         except Failure as failure:
             if not failure.retryable:
@@ -185,7 +190,7 @@ class Arm:
 
     async def _made_by(self, client: AzureClient, identity: str, live: Mapping[str, Any], wanted: Map) -> str:
         if _takes_tags(wanted):
-            return str((live.get("tags") or {}).get(marks.OPERATION, ""))
+            return str((live.get("tags") or {}).get(ownership.OPERATION, ""))
         return await _mark(client, identity, wanted).token()
 
     async def _left_behind(self, client: AzureClient, identity: str, wanted: Map, token: str, failure: Failure) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Value, freeze
+from mlinfra.provider import ownership
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
-from mlinfra_azure import marks
 from mlinfra_azure.client import AzureClient
 from mlinfra_azure.contracts import contract, version_of
 from mlinfra_azure.engine.bodied import prune
 from mlinfra_azure.shape import alike
 
 _ARM = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
-_MARK = f"{marks.PREFIX}traffic-op"
+_MARK = f"{ownership.PREFIX}traffic-op"
 _MOST_MIRRORED = 50
 """Per cent. https://learn.microsoft.com/azure/machine-learning/concept-endpoints-online#mirrored-traffic"""
 

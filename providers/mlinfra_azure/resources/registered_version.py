@@ -13,6 +13,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Value, is_known, thaw
+from mlinfra.provider import ownership
 from mlinfra.provider.failures import AlreadyExists, Invalid
 from mlinfra.provider.planned import as_planned
 from mlinfra.provider.progress import say
@@ -79,7 +80,7 @@ class RegisteredVersion:
         if await client.get(id, VERSION) is not None:
             raise AlreadyExists(f"there is a version {_version(wanted)} of {_name(wanted)} already", import_id=id)
         uri = await self._filled(client, wanted, id)
-        body = _body(client, wanted, uri, client.owner(desired.address, token).tags())
+        body = _body(client, wanted, uri, client.owner(desired.address, token).marks(marks.tag_value))
         return _observed(client, id, await client.put(id, VERSION, body, what=f"registering {_version(wanted)}"), wanted)
 
     async def update(self, client: AzureClient, recorded: ResourceState, desired: Desired) -> Observed:
@@ -95,7 +96,7 @@ class RegisteredVersion:
         wanted = desired.attributes
         id = f"{wanted['model']}/versions/{_version(wanted)}"
         body = await client.get(id, VERSION)
-        if body is None or (body["properties"].get("tags") or {}).get(marks.OPERATION) != token:
+        if body is None or (body["properties"].get("tags") or {}).get(ownership.OPERATION) != token:
             return None
         return _observed(client, id, body, wanted)
 

@@ -12,6 +12,7 @@ from mlinfra.model.values import Map
 from mlinfra.provider.failures import Failure, Invalid, NotFound, Quota
 from mlinfra.provider.progress import say
 from mlinfra.provider.runs.kept_run import PLACE
+from mlinfra_azure import marks
 from mlinfra_azure.client import AzureClient
 
 VERSION = "2026-05-01"
@@ -62,7 +63,11 @@ def split_uri(uri: str) -> tuple[str, str, str]:
 async def start(client: AzureClient, desired: Desired, body: Mapping[str, Any], token: str) -> str:
     """Start the job of this operation, marked as ours; its id."""
     id = job_id(desired.attributes, token)
-    tags = {**client.config.tags, **client.owner(desired.address, token).tags(), "mlinfra-run": str(desired.attributes["name"])}
+    tags = {
+        **client.config.tags,
+        **client.owner(desired.address, token).marks(marks.tag_value),
+        "mlinfra-run": str(desired.attributes["name"]),
+    }
     await client.put(id, VERSION, {"properties": {**body, "tags": tags}}, what="starting the job")
     return id
 
@@ -116,7 +121,7 @@ def studio(id: str) -> str:
 async def remove(client: AzureClient, recorded: ResourceState, kind: str) -> None:
     """Delete the jobs that were started for a run; what others started under the same name stays."""
     known: Map = recorded.attributes
-    mine = client.owner(recorded.address, "").tags()["mlinfra-project"]
+    mine = client.owner(recorded.address, "").marks(marks.tag_value)["mlinfra-project"]
     try:
         query = {"jobType": kind, "tag": f"mlinfra-run={known['name']}"}
         jobs = [job async for job in client.pages(f"{known['workspace']}/jobs", VERSION, query)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlinfra.model.resource import Observed
 from mlinfra.model.values import Map, Value, freeze, reveal, thaw
+from mlinfra.provider import ownership
 from mlinfra_gcp import marks
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.engine.addressed import Addressed
@@ -18,12 +19,12 @@ from mlinfra_gcp.table import Body, Row
 class Bodied(Addressed):
     """Writes and reads bodies."""
 
-    def body(self, client: GcpClient, attributes: Mapping[str, Value], owner: marks.Owner) -> Body:
+    def body(self, client: GcpClient, attributes: Mapping[str, Value], owner: ownership.Owner) -> Body:
         """The body that is sent, with the marks of ownership."""
         body: Body = {n: thaw(reveal(attributes[n])) for n in self.row.properties if attributes.get(n) is not None}
         for name, value in self.row.defaults.items():
             body.setdefault(name, thaw(value))
-        self._mark(client, body, owner.labels(), owner.line())
+        self._mark(client, body, owner.marks(marks.label_value), owner.line(marks.label_value))
         return body
 
     def _wrapped(self, attributes: Map, body: Body) -> Body:
@@ -63,8 +64,8 @@ class Bodied(Addressed):
         for step in self.row.marks:
             value = value[int(step)] if isinstance(value, list) else (value or {}).get(step)
         if self.row.marks[-1] == "description":
-            return marks.token_in(str(value or ""))
-        return str((value or {}).get(marks.OPERATION, ""))
+            return ownership.token_in(str(value or ""))
+        return str((value or {}).get(ownership.OPERATION, ""))
 
     def token_of_safe(self, body: Mapping[str, Any]) -> str:
         try:
@@ -107,7 +108,7 @@ class Bodied(Addressed):
             at = at[int(step)] if isinstance(at, list) else at.setdefault(step, {})
         last = self.row.marks[-1]
         if last == "description":
-            at[last] = marks.with_line(at.get(last) or "", line, self.row.limit)
+            at[last] = ownership.with_line(at.get(last) or "", line, self.row.limit)
         else:
             at[last] = {**client.config.labels, **(at.get(last) or {}), **labels}
 
@@ -122,7 +123,7 @@ class Bodied(Addressed):
         if at.get(last) is None:
             return clean
         if last == "description":
-            at[last] = marks.without_line(at[last])
+            at[last] = ownership.without_line(at[last])
         else:
             given = self._labels(wanted)
             at[last] = marks.other_labels(at[last], client.config.labels, given if isinstance(given, Mapping) else {})

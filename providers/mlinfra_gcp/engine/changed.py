@@ -8,6 +8,7 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Secret, SecretDigest, Value, is_known, reveal, thaw
+from mlinfra.provider import ownership
 from mlinfra.provider.failures import Failure, Timeout, Transient
 from mlinfra.provider.progress import say
 from mlinfra_gcp import marks
@@ -99,7 +100,7 @@ class Changed(Bodied):
         """The marks that it has; of what was imported, none."""
         value = self._labels(live)
         if self.row.marks[-1] == "description":
-            return {}, marks.line_of(str(value or ""))
+            return {}, ownership.line_of(str(value or ""))
         return marks.own_labels(value or {}), ""
 
 

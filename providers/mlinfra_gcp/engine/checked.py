@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from mlinfra.model.resource import Desired, ResourceState
 from mlinfra.model.values import Map, is_known
+from mlinfra.provider import ownership
 from mlinfra.provider.failures import AlreadyExists, NotFound
 from mlinfra_gcp import marks
 from mlinfra_gcp.client import GcpClient
@@ -64,6 +65,8 @@ class Checked(Changed):
         owner = client.owner(desired.address, "")
         value = self._labels(live)
         if self.row.marks[-1] == "description":
-            return marks.line_of(str(value or "")).startswith(owner.line(self.row.limit).partition(" op=")[0])
-        expected = {k: v for k, v in owner.labels().items() if k != marks.OPERATION}
+            return ownership.line_of(str(value or "")).startswith(
+                owner.line(marks.label_value, self.row.limit).partition(" op=")[0]
+            )
+        expected = {k: v for k, v in owner.marks(marks.label_value).items() if k != ownership.OPERATION}
         return expected.items() <= dict(value or {}).items()

@@ -12,6 +12,7 @@ from mlinfra.model.change import SAFE, Risk
 from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Path
+from mlinfra.provider import ownership
 from mlinfra.provider.bodies import value_problems
 from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, NotFound, Timeout, Transient
@@ -129,7 +130,7 @@ class TableType(Checked):
         labels = self._labels(attributes)
         if isinstance(labels, Mapping):
             at = self.row.marks
-            found.extend(((*at, k), f"the label {k!r} is mlinfra's own") for k in labels if k.startswith(marks.PREFIX))
+            found.extend(((*at, k), f"the label {k!r} is mlinfra's own") for k in labels if k.startswith(ownership.PREFIX))
             found.extend(
                 ((*at, k), f"{v!r} is no value of a label: lower-case letters, digits, - and _, at most 63")
                 for k, v in labels.items()

@@ -14,10 +14,11 @@ from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, freeze, thaw
 from mlinfra.provider.bodies import value_problems
 from mlinfra.provider.failures import AlreadyExists, Invalid
+from mlinfra.provider.ownership import Owner
 from mlinfra_gcp.client import GcpClient
 from mlinfra_gcp.documents import document
 from mlinfra_gcp.engine.resource import TableType
-from mlinfra_gcp.marks import Owner, label_value
+from mlinfra_gcp.marks import label_value
 from mlinfra_gcp.table import Body, Row
 
 
@@ -198,7 +199,7 @@ def _condition(wanted: Map, owner: Owner) -> dict[str, Any] | None:
     if wanted["role"] in _BASIC or str(wanted["member"]).startswith("all"):
         return None
     place = label_value("-".join(p for p in (owner.project, owner.environment, owner.address) if p))
-    return {"title": f"mlinfra-{place}"[:100], "description": owner.line(), "expression": _ALWAYS}
+    return {"title": f"mlinfra-{place}"[:100], "description": owner.line(label_value), "expression": _ALWAYS}
 
 
 def _id(project: str, role: str, member: str, title: str) -> str:

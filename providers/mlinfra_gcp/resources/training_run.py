@@ -9,6 +9,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import EMPTY, Map, Path, Value, thaw
+from mlinfra.provider import ownership
 from mlinfra.provider.failures import Invalid, NotFound, Quota
 from mlinfra.provider.progress import say
 from mlinfra.provider.runs import given, jobs, kept
@@ -66,7 +67,7 @@ class TrainingRun(KeptJob):
         return await client.call(DOC, f"{_JOBS}.create", {"parent": str(wanted["parent"])}, body)
 
     async def started(self, client: GcpClient, desired: Desired, token: str) -> Any | None:
-        wanted = {"parent": str(desired.attributes["parent"]), "filter": f"labels.{marks.OPERATION}={token}"}
+        wanted = {"parent": str(desired.attributes["parent"]), "filter": f"labels.{ownership.OPERATION}={token}"}
         async for job in client.pages(DOC, f"{_JOBS}.list", wanted, "customJobs"):
             return job
         return None
@@ -84,7 +85,10 @@ class TrainingRun(KeptJob):
 
 def run_labels(client: GcpClient, desired: Desired, token: str) -> dict[str, Any]:
     """The labels of a job: whose it is, of which operation, and of which run."""
-    own = {**client.owner(desired.address, token).labels(), "mlinfra-run": marks.label_value(str(desired.attributes["name"]))}
+    own = {
+        **client.owner(desired.address, token).marks(marks.label_value),
+        "mlinfra-run": marks.label_value(str(desired.attributes["name"])),
+    }
     return {**client.config.labels, **thaw(desired.attributes.get("labels", EMPTY)), **own}
 
 
@@ -143,7 +147,7 @@ def console(job: Mapping[str, Any]) -> str:
 async def remove_jobs(client: GcpClient, recorded: ResourceState, folder: str) -> None:
     """Delete the jobs that a run of ours started; what others started under the same name stays."""
     jobs = f"projects.locations.{folder}"
-    mine = client.owner(recorded.address, "").labels()["mlinfra-project"]
+    mine = client.owner(recorded.address, "").marks(marks.label_value)["mlinfra-project"]
     query = {"parent": str(recorded.attributes["parent"]), "filter": f"labels.mlinfra-run={marks.label_value(recorded.id)}"}
     found = [job async for job in client.pages(DOC, f"{jobs}.list", query, folder)]
     for job in found:

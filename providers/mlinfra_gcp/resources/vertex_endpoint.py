@@ -14,6 +14,7 @@ from mlinfra.model.cost import Cost
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, freeze, thaw
+from mlinfra.provider import ownership
 from mlinfra.provider.bodies import value_problems
 from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Conflict, Failure, Invalid, NotFound
@@ -120,14 +121,14 @@ class DeployedModel:
         endpoint, number = str(wanted["endpoint"]), str(wanted["name"])
         live = await _deployed(client, endpoint, number)
         if live is not None:
-            if marks.token_in(_shown(live)) == token:
+            if ownership.token_in(_shown(live)) == token:
                 return _seen(endpoint, live, wanted)
             raise AlreadyExists(
                 f"{endpoint} has a deployed model {number} already", import_id=f"{endpoint}/deployedModels/{number}"
             )
-        line = client.owner(desired.address, token).line(120)
+        line = client.owner(desired.address, token).line(marks.label_value, 120)
         body = _body(wanted)
-        body["displayName"] = marks.with_line(str(wanted.get("displayName") or ""), line, 128)
+        body["displayName"] = ownership.with_line(str(wanted.get("displayName") or ""), line, 128)
         try:
             answer = await client.call(DOC, f"{_E}.deployModel", {"endpoint": endpoint}, {"deployedModel": body})
             await finished(
@@ -194,7 +195,7 @@ class DeployedModel:
                         if failure.retryable:
                             raise
             live = await _deployed(client, endpoint, number) if waited else None
-        if live is None or marks.token_in(_shown(live)) != token:
+        if live is None or ownership.token_in(_shown(live)) != token:
             return None
         return _seen(endpoint, live, desired.attributes)
 
@@ -207,7 +208,7 @@ class DeployedModel:
             **{n: live[n] for n in _PLAIN if n in live},
             **{n: v for n, v in live.get("dedicatedResources", {}).items() if n in _MACHINE},
         }
-        shown = marks.without_line(_shown(live))
+        shown = ownership.without_line(_shown(live))
         return _seen(endpoint, live, freeze({**flat, **({"displayName": shown} if shown else {})}))
 
     def price(self, attributes: Map, settings: Map, find: Find) -> Cost | None:
@@ -263,7 +264,7 @@ def _shown(live: Mapping[str, Any]) -> str:
 
 def _seen(endpoint: str, live: Mapping[str, Any], wanted: Mapping[str, Value]) -> Observed:
     identity = f"{endpoint}/deployedModels/{live['id']}"
-    flat = {**live, **live.get("dedicatedResources", {}), "displayName": marks.without_line(_shown(live))}
+    flat = {**live, **live.get("dedicatedResources", {}), "displayName": ownership.without_line(_shown(live))}
     if live.get("modelVersionId") and "@" in str(wanted.get("model", "")):
         flat["model"] = f"{str(live['model']).partition('@')[0]}@{live['modelVersionId']}"
     out = {n: like(freeze(flat.get(n)), wanted[n]) for n in ("displayName", *_PLAIN, *_MACHINE) if wanted.get(n) is not None}
@@ -377,5 +378,5 @@ class Traffic:
         await client.call(DOC, f"{_E}.patch", {"name": endpoint, "updateMask": mask}, body)
 
 
-_TRAFFIC = f"{marks.PREFIX}traffic-op"
+_TRAFFIC = f"{ownership.PREFIX}traffic-op"
 """The endpoint's label that says which operation first split its traffic."""

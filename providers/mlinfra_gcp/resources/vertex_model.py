@@ -13,6 +13,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, is_known
+from mlinfra.provider import ownership
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra_gcp import marks
 from mlinfra_gcp.client import GcpClient
@@ -56,7 +57,7 @@ class Model(TableType):
                 return await self._upload(client, desired, parent, {"model": body, "modelId": wanted["name"]}, token)
             except AlreadyExists:  # another version of ours was faster
                 owner = await self._owner(client, model)
-        ours = client.owner(desired.address, token).labels()
+        ours = client.owner(desired.address, token).marks(marks.label_value)
         if owner is not None and any(owner.get(k) != ours[k] for k in ("mlinfra-project", "mlinfra-env")):
             raise AlreadyExists(f"there is a model {model} already, and it is not ours", import_id=f"{model}@default")
         return await self._upload(client, desired, parent, {"model": body, "parentModel": model}, token)
@@ -149,7 +150,7 @@ class Model(TableType):
         return next((v for v in await self._versions(client, model) if self.token_of(v) == token), None)
 
 
-_DIGEST = f"{marks.PREFIX}digest"
+_DIGEST = f"{ownership.PREFIX}digest"
 
 
 def digest_of(attributes: Mapping[str, Value]) -> str:
@@ -291,5 +292,5 @@ class ModelAliases:
         await client.call(DOC, f"{_M}.patch", {"name": model, "updateMask": "labels"}, body)
 
 
-_ALIASES = f"{marks.PREFIX}aliases-op"
+_ALIASES = f"{ownership.PREFIX}aliases-op"
 """The label of the model's default version that says which operation made its aliases."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlinfra.model.values import UNKNOWN, Map, freeze
-from mlinfra_gcp.marks import Owner, label_value, token_in, with_line, without_line
+from mlinfra.provider.ownership import Owner, token_in, with_line, without_line
+from mlinfra_gcp.marks import label_value
 from mlinfra_gcp.provider import GcpProvider
 from mlinfra_gcp.resources.vertex_endpoint import whole
 from mlinfra_gcp.shape import alike, like
@@ -64,7 +65,7 @@ def test_links_numbers_and_defaults_mean_the_same() -> None:
 
 
 def test_a_mark_in_a_description_comes_off_again() -> None:
-    line = Owner("tickets", "prod", 'api.variant["a"]', "0123456789abcdef" * 2).line()
+    line = Owner("tickets", "prod", 'api.variant["a"]', "0123456789abcdef" * 2).line(label_value)
     for text in ("", "runs jobs"):
         marked = with_line(text, line, 256)
         assert without_line(marked) == text and token_in(marked) == "0123456789abcdef" * 2
