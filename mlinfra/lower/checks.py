@@ -37,6 +37,10 @@ def check_resource(resource: Resource, component: Component, schema: Schema, val
                 "lower.unknown_attribute", f"{resource.type} has no attribute {name!r}", resource, component, (name,), hint
             )
             sound = False
+        elif attribute.read_only and value is not None:
+            message = f"{name!r} of {resource.type} is what the provider tells of it, and cannot be given"
+            yield _problem("lower.read_only", message, resource, component, (name,))
+            sound = False
         elif value is not None and not _fits(attribute, value):
             expected = _TYPES[attribute.type][1]
             shown = "a sensitive value of another type" if attribute.sensitive or isinstance(value, Secret) else describe(value)

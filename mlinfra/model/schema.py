@@ -18,6 +18,7 @@ class Attribute:
 
     required    the user (or the lowering) must give it
     computed    the provider gives it; also ``True`` beside an optional input that has a server-side default
+    read_only   computed, and no input: a spec that gives it is refused
     immutable   a change replaces the resource; ``source`` says who says so and is cited by the plan
     fixed       the same for parts of it: where below it (map keys, list indexes left out) → who says so
     sensitive   never written: state keeps a keyed digest, plans print ``(sensitive)``
@@ -30,6 +31,7 @@ class Attribute:
     type: TypeName = "any"
     required: bool = False
     computed: bool = False
+    read_only: bool = False
     immutable: bool = False
     fixed: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     sensitive: bool = False

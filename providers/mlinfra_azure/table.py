@@ -135,9 +135,9 @@ class Row:
         for name, place in self.places.items():
             attributes[name] = self._attribute(name, place)
         attributes.update(self.adds)
-        attributes["id"] = Attribute(type="string", computed=True)
+        attributes["id"] = Attribute(type="string", computed=True, read_only=True)
         for name in self.outputs:
-            attributes[name] = Attribute(computed=True, volatile=name in self.volatile)
+            attributes[name] = Attribute(computed=True, read_only=True, volatile=name in self.volatile)
         return Schema(
             attributes=attributes,
             predict=self._predict,

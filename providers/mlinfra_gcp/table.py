@@ -133,9 +133,9 @@ class Row:
         for name, prop in self.properties.items():
             attributes[name] = self._attribute(name, prop)
         attributes.update(self.adds)
-        attributes["id"] = Attribute(type="string", computed=True)
+        attributes["id"] = Attribute(type="string", computed=True, read_only=True)
         for name in self.extra:
-            attributes[name] = Attribute(computed=True)
+            attributes[name] = Attribute(computed=True, read_only=True)
         return Schema(
             attributes=attributes,
             predict=self._predict,

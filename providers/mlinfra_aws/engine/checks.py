@@ -74,7 +74,7 @@ def _object(published: Published, fragment: Fragment, value: Mapping[str, Value]
     for name, item in value.items():
         if name in properties:
             if (*[str(p) for p in path], name) in published.deep_read_only:
-                yield (*path, name), "is set by AWS and cannot be given"
+                yield (*path, name), f"{name!r} is set by AWS and cannot be given"
             yield from by_schema(published, properties[name], item, (*path, name))
             continue
         wider = [f for pattern, f in patterns.items() if (r := pattern_of(pattern)) is None or r.search(name)]

@@ -83,9 +83,9 @@ def build(table: Table, schema: Published, predict: Predict | None = None) -> Sc
         )
     for name in table.computed:
         if name not in attributes:
-            attributes[name] = Attribute(type="any", computed=True, volatile=name in table.volatile)
+            attributes[name] = Attribute(type="any", computed=True, read_only=True, volatile=name in table.volatile)
     if table.listing and table.listing.stamp:
-        attributes[table.listing.stamp] = Attribute(type="string", computed=True, volatile=True)
+        attributes[table.listing.stamp] = Attribute(type="string", computed=True, read_only=True, volatile=True)
     return Schema(
         attributes=attributes,
         predict=_predict(table, predict),

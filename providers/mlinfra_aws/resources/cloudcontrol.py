@@ -106,7 +106,7 @@ class Resource:
             if key not in schema.properties:
                 problems.append(((key,), f"{name}: {unknown_name(key, schema.properties)}"))
             elif key in schema.read_only:
-                problems.append(((key,), f"{name}: it is set by AWS and cannot be given"))
+                problems.append(((key,), f"{name}: {key!r} is set by AWS and cannot be given"))
             else:
                 problems += by_schema(schema, schema.properties[key], value, (key,))
         missing = sorted(n for n in schema.required if attributes.get(n) is None)

@@ -28,7 +28,7 @@ class Thing:
             "items": Attribute(type="list"),
             "options": Attribute(type="map"),
             "password": Attribute(type="string", sensitive=True),
-            "address": Attribute(type="string", computed=True),
+            "address": Attribute(type="string", computed=True, read_only=True),
         }
     )
 
@@ -180,6 +180,13 @@ def test_native_kind_offers_its_attributes_and_its_id(tmp_path: Path, registry: 
         ("name: x, size: true", "lower.bad_type", "size of fake.thing must be a whole number, not true", "", "true"),
         ("name: x, items: {a: 1}", "lower.bad_type", "items of fake.thing must be a list, not a map", "", "{a"),
         ("name: x, size: 13", "lower.invalid", "size must not be 13", "", "13"),
+        (
+            "name: x, address: y",
+            "lower.read_only",
+            "'address' of fake.thing is what the provider tells of it, and cannot be given",
+            "",
+            "y",
+        ),
     ],
 )
 def test_native_attributes_are_checked(
