@@ -313,10 +313,22 @@ class DockerClient:
     def ensure_network(self) -> None:
         """Make the stack's network, unless it is there."""
         with self._shared:
-            if self.optional(f"/networks/{self.network}") is None:
+            found = self._networks()
+            if not found:
                 body = {"Name": self.network, "CheckDuplicate": True, "Labels": self.shared_labels()}
                 with suppress(Conflict):  # somebody was faster
                     self.post("/networks/create", body)
+                found = self._networks()
+            # the engine looks for a double before it makes one, not while: of two that were made at once, all keep the older
+            for double in found[1:]:
+                if double["Labels"] == self.shared_labels():
+                    with suppress(Failure):
+                        self.delete(f"/networks/{double['Id']}")
+
+    def _networks(self) -> list[dict[str, Any]]:
+        """Those of the stack's name, the oldest first."""
+        found = self.get("/networks", filters={"name": [self.network]})  # of names that contain it
+        return sorted((n for n in found if n["Name"] == self.network), key=lambda n: (n["Created"], n["Id"]))
 
     def shared_labels(self) -> dict[str, str]:
         """The labels of what belongs to the whole stack."""
@@ -324,11 +336,10 @@ class DockerClient:
 
     def _drop_network(self) -> None:
         """Take the network away when nothing of the stack is left on the engine."""
-        found = self.optional(f"/networks/{self.network}")
-        if found is None or found.get("Containers") or found["Labels"] != self.shared_labels():
-            return
-        if not self.get("/containers/json", all="true", filters={"network": [self.network]}):  # stopped ones count
-            self.delete(f"/networks/{self.network}")
+        for found in self._networks():
+            used = self.get("/containers/json", all="true", filters={"network": [found["Id"]]})  # stopped ones count
+            if not used and found["Labels"] == self.shared_labels():
+                self.delete(f"/networks/{found['Id']}")
 
 
 def _demultiplexed(stream: bytes) -> tuple[bytes, bytes]:
