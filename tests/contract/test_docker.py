@@ -20,6 +20,7 @@ from mlinfra.provider.contract import FileDigest, LoweringContext, ProviderConte
 from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
 from mlinfra_docker.provider import DockerProvider
 
+pytestmark = pytest.mark.xdist_group("docker_contract")  # with test_docker_runs.py: all worlds are one stack, with one network
 KINDS = ("bucket", "dataset", "image", "vector_database", "model_registry", "model")
 RUNS = ("docker.job", "docker.pipeline", "docker.hardware", "docker.ray", "docker.endpoint")
 DIGEST = FileDigest("sha256:" + "ab" * 32, 10, 1)

@@ -15,7 +15,9 @@ from mlinfra.provider.contract import FileDigest, ResourceType
 from mlinfra.provider.testing import Given, Portable, ProviderContract, Sample, World
 from mlinfra_docker.provider import DockerProvider
 
-pytestmark = pytest.mark.xdist_group("docker_runs")  # they share a stack's network
+pytestmark = pytest.mark.xdist_group(
+    "docker_contract"
+)  # with test_docker.py: all worlds' stack is the same, and so is its network
 OURS = ("docker.job", "docker.pipeline", "docker.hardware", "docker.ray", "docker.endpoint")
 KINDS = ("training_job", "data_pipeline", "training_cluster", "endpoint")
 DIGEST = FileDigest("sha256:" + "ab" * 32, 10, 1)

@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in given.items():
             self.send_header(name, value)
-        if not empty and "Content-Length" not in given:
+        if not empty and "content-length" not in {name.lower() for name in given}:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if not empty and self.command != "HEAD":

@@ -13,6 +13,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import resources
 from typing import Any, ClassVar
 
@@ -32,6 +33,8 @@ _PLAIN = "Ray shows this in its dashboard: let the code read the secret from the
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _BOOT = 1200.0
 """Seconds that a new head may take until it answers: the machine boots and installs Ray."""
+_REMOVALS = 10
+"""Looks at what is left before it is given up: records of jobs do no harm."""
 _POLL = 2.0
 
 
@@ -116,17 +119,21 @@ class RayRun(KeptJob):
                 await asyncio.sleep(_POLL)
 
     async def remove(self, client: Any, recorded: ResourceState) -> None:
-        """Ray's records of its jobs go; one that runs is stopped. A cluster that is gone took them along."""
+        """Ray's records of its jobs go; one that runs is stopped first. A cluster that is gone took them along."""
         dashboard, prefix = str(recorded.attributes["dashboard"]), f"{recorded.id}-"
-        try:
-            found = await asyncio.to_thread(ray_api.submissions, dashboard, prefix)
+        for _ in range(_REMOVALS):
+            try:
+                found = await asyncio.to_thread(ray_api.submissions, dashboard, prefix)
+            except Failure:
+                return
+            if not found:
+                return
             for submission, state in found.items():
-                if state not in _ENDED:
-                    await asyncio.to_thread(ray_api.stop, dashboard, submission)
-                else:
-                    await asyncio.to_thread(ray_api.remove, dashboard, submission)
-        except Failure:
-            return
+                end = ray_api.remove if state in _ENDED else ray_api.stop
+                with suppress(Failure):  # Ray refuses while it is still clearing up after a job
+                    await asyncio.to_thread(end, dashboard, submission)
+            async with waiting():
+                await asyncio.sleep(_POLL / 4)
 
     async def logs(self, client: Any, recorded: ResourceState, *, follow: bool) -> AsyncIterator[str]:
         """What its newest job wrote, as far as the cluster remembers it."""
