@@ -67,11 +67,16 @@ def lower_zilliz(spec: VectorDatabase, context: LoweringContext, *, type: str, r
     )
 
 
-def refuse_zilliz(spec: VectorDatabase, context: LoweringContext) -> None:
-    """LoweringError where a target has no Zilliz Cloud: it runs in the regions of aws, gcp and azure."""
+def on_zilliz(spec: VectorDatabase, context: LoweringContext) -> bool:
+    """Whether it is a cluster of Zilliz Cloud that is asked for; LoweringError while nobody knows."""
     if is_deferred(spec.engine):
         raise context.error("zilliz.unknown_engine", "engine must be known at plan time", path=("engine",))
-    if spec.engine == "zilliz":
+    return spec.engine == "zilliz"
+
+
+def refuse_zilliz(spec: VectorDatabase, context: LoweringContext) -> None:
+    """LoweringError where a target has no Zilliz Cloud: it runs in the regions of aws, gcp and azure."""
+    if on_zilliz(spec, context):
         raise context.error(
             "zilliz.not_here",
             f"Zilliz Cloud runs in the regions of aws, gcp and azure, not on {context.provider}",

@@ -12,7 +12,7 @@ from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.hardware.choice import Needs
 from mlinfra.provider.hardware.lowering import chosen
-from mlinfra.provider.zilliz.lowering import lower_zilliz
+from mlinfra.provider.zilliz.lowering import lower_zilliz, on_zilliz
 from mlinfra_aws.lowering import machines
 from mlinfra_aws.lowering.common import given, offers, own, region_of, text
 
@@ -51,11 +51,10 @@ docker run -d --name milvus --restart unless-stopped --security-opt seccomp:unco
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     """A firewall, a role with its profile, a volume, a machine, and the one attached to the other; or a Zilliz Cloud cluster."""
-    if spec.engine == "zilliz":
+    if on_zilliz(spec, context):
         return lower_zilliz(spec, context, type="aws.zilliz_cluster", region=f"aws-{region_of(context)}")
-    for name in ("engine", "version"):
-        if is_deferred(getattr(spec, name)):
-            raise context.error("aws.unknown_database", f"{name} must be known at plan time", path=(name,))
+    if is_deferred(spec.version):
+        raise context.error("aws.unknown_database", "version must be known at plan time", path=("version",))
     if spec.token is not None:
         raise context.error(
             "aws.milvus_token",

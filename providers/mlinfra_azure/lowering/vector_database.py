@@ -5,43 +5,21 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from mlinfra.kinds.base import is_deferred
-from mlinfra.kinds.training_cluster import Resources
 from mlinfra.kinds.vector_database import VectorDatabase
 from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lowered, LoweringContext
-from mlinfra.provider.hardware.choice import Needs
-from mlinfra.provider.hardware.lowering import chosen
-from mlinfra.provider.zilliz.lowering import lower_zilliz
+from mlinfra.provider.standalone_milvus import PORT, standalone
+from mlinfra.provider.zilliz.lowering import lower_zilliz, on_zilliz
 from mlinfra_azure.lowering import machines
 from mlinfra_azure.lowering.base import inside
 from mlinfra_azure.lowering.common import image, location, named, offers, own, text
 
-_PORT = 19530
-_VERSION = "2.6.4"
-_LEAST = Needs(cpus=4, memory=16 * 2**30)
-"""Milvus standalone wants 4 cores and 8 GB at least (https://milvus.io/docs/prerequisite-docker.md)."""
-
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     """An ``azure.disk``, an ``azure.virtual_machine`` with its card and firewall, and an ``azure.reachable``, after which others use it."""
-    if spec.engine == "zilliz":
+    if on_zilliz(spec, context):
         return lower_zilliz(spec, context, type="azure.zilliz_cluster", region=f"az-{location(context)}")
-    if spec.token is not None:
-        raise context.error(
-            "azure.milvus_token",
-            "the Milvus that azure sets up asks for no token",
-            path=("token",),
-            hint="leave token out: who reaches it is decided by the network (providers.azure.allow); for users, use existing Milvus by uri",
-        )
-    asked = spec.resources
-    size = asked.disk if asked is not None and asked.disk is not None else 100 * 10**9
-    for name, value in (("disk", size), ("version", spec.version)):
-        if is_deferred(value):
-            path = ("resources", "disk") if name == "disk" else (name,)
-            raise context.error("azure.unknown_size", f"{name} must be known at plan time", path=path)
-    resources = Resources(cpus=None if asked is None else asked.cpus, memory=None if asked is None else asked.memory)
-    choice = chosen(resources, context, offers=offers(), use="vm", region=location(context), least=_LEAST)
+    asked = standalone(spec, context, target="azure", offers=offers(), region=location(context))
     name = named(context, limit=58)
     disk = context.resource(
         "azure.disk",
@@ -50,11 +28,11 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
             **inside(context),
             "sku": Map(name="Premium_LRS"),
             "creationData": Map(createOption="Empty"),
-            "diskSizeGB": round(size / 10**9),
+            "diskSizeGB": asked.disk,
         },
         role="disk",
     )
-    milvus = f"{image(context, 'milvus')}:v{_full(str(spec.version or _VERSION))}"
+    milvus = f"{image(context, 'milvus')}:v{asked.release}"
     data = Map(
         lun=0,
         createOption="Attach",
@@ -65,9 +43,9 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     parts = machines.machine(
         context,
         name=name,
-        size=choice.offer.type,
+        size=asked.choice.offer.type,
         script=machines.script(_SCRIPT.replace("@IMAGE@", milvus)),
-        ports={_PORT: "Milvus"},
+        ports={PORT: "Milvus"},
         disks=(data,),
     )
     override = urlsplit(str(context.settings.get("milvus_uri") or ""))
@@ -75,7 +53,7 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
         "azure.reachable",
         {
             "host": override.hostname or machines.host(context),
-            "port": override.port or _PORT,
+            "port": override.port or PORT,
             "machine": own(context, "id"),
         },
         role="ready",
@@ -91,10 +69,6 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
             token=None,
         ),
     )
-
-
-def _full(version: str) -> str:
-    return {"2.6": _VERSION, "2.5": "2.5.18", "2.4": "2.4.23"}.get(version, version)
 
 
 _SCRIPT = """d=/dev/disk/azure/scsi1/lun0

@@ -3,65 +3,43 @@ or a cluster of Zilliz Cloud."""
 
 from __future__ import annotations
 
-from mlinfra.kinds.base import is_deferred
-from mlinfra.kinds.training_cluster import Resources
 from mlinfra.kinds.vector_database import VectorDatabase
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext
-from mlinfra.provider.hardware.choice import Needs
-from mlinfra.provider.hardware.lowering import chosen
 from mlinfra.provider.lowerings import given, own, text
-from mlinfra.provider.zilliz.lowering import lower_zilliz
+from mlinfra.provider.standalone_milvus import PORT, standalone
+from mlinfra.provider.zilliz.lowering import lower_zilliz, on_zilliz
 from mlinfra_gcp.lowering.common import image, labels, named, offers, project, region, zonal, zone
 from mlinfra_gcp.lowering.machines import account, boot, interface
-
-_PORT = 19530
-_VERSION = "2.6.4"
-_LEAST = Needs(cpus=4, memory=16 * 2**30)
-"""Milvus standalone wants 4 cores and 8 GB at least (https://milvus.io/docs/prerequisite-docker.md)."""
 
 
 def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     """A ``gcp.compute_instance`` with a ``gcp.compute_disk``; a ``gcp.compute_firewall`` for the ranges of the setting ``allow``; and a
     ``gcp.reachable``, after which others use it. Without ``allow`` it is reached by its internal address. With ``engine: zilliz``: a
     ``gcp.zilliz_cluster`` in the region."""
-    if is_deferred(spec.engine):
-        raise context.error("gcp.unknown_database", "engine must be known at plan time", path=("engine",))
-    if spec.engine == "zilliz":
+    if on_zilliz(spec, context):
         return lower_zilliz(spec, context, type="gcp.zilliz_cluster", region=f"gcp-{region(context)}")
-    if spec.token is not None:
-        raise context.error(
-            "gcp.milvus_token",
-            "the Milvus that gcp sets up asks for no token",
-            path=("token",),
-            hint="leave token out: who reaches it is decided by the network (providers.gcp.allow); for users, use existing Milvus by uri",
-        )
-    asked = spec.resources
-    resources = Resources(cpus=None if asked is None else asked.cpus, memory=None if asked is None else asked.memory)
-    choice = chosen(resources, context, offers=offers(), use="vm", region=region(context), least=_LEAST)
-    size = asked.disk if asked is not None and asked.disk is not None else 100 * 10**9
-    if is_deferred(size) or is_deferred(spec.version):
-        raise context.error("gcp.unknown_size", "disk and version must be known at plan time", path=("resources", "disk"))
+    asked = standalone(spec, context, target="gcp", offers=offers(), region=region(context))
     name = named(context, limit=56)
     disk = context.resource(
         "gcp.compute_disk",
         {
             **zonal(context),
             "name": f"{name}-data",
-            "sizeGb": round(size / 10**9),
+            "sizeGb": asked.disk,
             "type": f"zones/{zone(context)}/diskTypes/pd-ssd",
             **given(labels=labels(context)),
         },
         role="disk",
     )
-    milvus = f"{image(context, 'milvus')}:v{_full(str(spec.version or _VERSION))}"
+    milvus = f"{image(context, 'milvus')}:v{asked.release}"
     instance = context.resource(
         "gcp.compute_instance",
         {
             **zonal(context),
             "name": name,
-            "machineType": f"zones/{zone(context)}/machineTypes/{choice.offer.type}",
+            "machineType": f"zones/{zone(context)}/machineTypes/{asked.choice.offer.type}",
             "disks": (
                 boot(20, f"zones/{zone(context)}/diskTypes/pd-balanced"),
                 Map(source=own(context, "link", role="disk"), deviceName="data", autoDelete=False),
@@ -74,7 +52,7 @@ def lower(spec: VectorDatabase, context: LoweringContext) -> Lowered:
     )
     allowed = tuple(context.settings.get("allow") or ())
     host = own(context, "externalIp" if allowed else "internalIp")
-    ready = context.resource("gcp.reachable", {"host": host, "port": _PORT}, role="ready", depends_on=_after(context, allowed))
+    ready = context.resource("gcp.reachable", {"host": host, "port": PORT}, role="ready", depends_on=_after(context, allowed))
     return Lowered(
         resources=(disk, instance, *_firewall(context, name, allowed), ready),
         outputs=Map(
@@ -103,17 +81,13 @@ def _firewall(context: LoweringContext, name: str, allowed: tuple[Value, ...]) -
             "name": name,
             "network": network if "/" in network else f"global/networks/{network}",
             "direction": "INGRESS",
-            "allowed": (Map(IPProtocol="tcp", ports=(str(_PORT),)),),
+            "allowed": (Map(IPProtocol="tcp", ports=(str(PORT),)),),
             "sourceRanges": allowed,
             "targetTags": (name,),
         },
         role="firewall",
     )
     return (rule,)
-
-
-def _full(version: str) -> str:
-    return {"2.6": _VERSION, "2.5": "2.5.18", "2.4": "2.4.23"}.get(version, version)
 
 
 _SCRIPT = """#!/bin/bash

@@ -283,6 +283,7 @@ ONE = {"variants": {"a": {"model": VERSION}}}
         ("training_cluster", {"engine": "ray", "nodes": {"min": 1, "max": 2}}, "azure.ray_autoscaling", ("nodes",), "nodes: 2"),
         ("training_cluster", {"resources": {"accelerators": "TPU-v5e:8"}}, "hardware.nothing_fits", ("resources", "accelerators"), "azure has"),
         ("vector_database", {"token": "root:x"}, "azure.milvus_token", ("token",), "allow"),
+        ("vector_database", {"engine": Ref("settings", ("engine",))}, "zilliz.unknown_engine", ("engine",), ""),
         ("data_pipeline", {"steps": {"a": {"run": "x"}}, "ui": True}, "azure.pipeline_page", ("ui",), "studio"),
         ("data_pipeline", {"steps": {"a": {"run": "x"}}, "schedule": "@daily", "timezone": "Asia/Kathmandu"}, "azure.timezone",
          ("timezone",), "UTC"),
