@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlinfra.model.values import EMPTY, Map, Secret, SecretDigest, Value, freeze
-
-_EMPTY: tuple[Any, ...] = (None, False, 0, "", (), EMPTY)
+from mlinfra.model.values import Map, Secret, SecretDigest, Value, freeze
+from mlinfra.provider import answers
+from mlinfra.provider.answers import hollow as hollow
 
 
 def like(seen: Value, wanted: Value) -> Value:
@@ -46,24 +46,13 @@ def _ordered(seen: Any, wanted: Any) -> list[Any]:
     return [found[n] for n in names]
 
 
-def hollow(value: Value) -> bool:
-    """Whether the server may leave it out of its answers: what is empty, or holds nothing that isn't."""
-    if isinstance(value, Mapping):
-        return all(hollow(v) for v in value.values())
-    return any(value == empty and type(value) is type(empty) for empty in _EMPTY)
-
-
 def alike(one: Value, other: Value) -> bool:
     """Whether two values mean the same to ARM, which spells ids in a case of its own."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(alike(one[k], other[k]) for k in one)
-    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
-        return len(one) == len(other) and all(alike(a, b) for a, b in zip(one, other, strict=True))
-    if one == other:
-        return isinstance(one, bool) is isinstance(other, bool)
-    if isinstance(one, str) and isinstance(other, str):
-        return _plain(one) == _plain(other)
-    return False
+    return answers.alike(one, other, _spelled)
+
+
+def _spelled(one: Value, other: Value) -> bool:
+    return isinstance(one, str) and isinstance(other, str) and _plain(one) == _plain(other)
 
 
 def same_place(one: Value, other: Value) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from mlinfra.model.values import EMPTY, Map, Secret, SecretDigest, Value, freeze
+from mlinfra.model.values import Map, Secret, SecretDigest, Value, freeze
+from mlinfra.provider import answers
+from mlinfra.provider.answers import hollow as hollow
 
 _LINK = re.compile(r"https?://[^/]+/(?:compute/)?(?:v\d\w*/)?(?=projects/)")
 _PROJECT = re.compile(r"projects/([^/]+)/(.+)\Z")
-_EMPTY: tuple[Any, ...] = (None, False, 0, "", (), EMPTY)
 
 
 def like(seen: Value, wanted: Value) -> Value:
@@ -38,21 +38,12 @@ def like(seen: Value, wanted: Value) -> Value:
     return wanted if alike(seen, wanted) else freeze(seen)
 
 
-def hollow(value: Value) -> bool:
-    """Whether the server leaves it out of its answers: what is empty, or holds nothing that isn't."""
-    if isinstance(value, Mapping):
-        return all(hollow(v) for v in value.values())
-    return any(value == empty and type(value) is type(empty) for empty in _EMPTY)
-
-
 def alike(one: Value, other: Value) -> bool:
     """Whether two values mean the same to Google: links short or in full, ``"10"`` and 10, ``3600s`` and ``3600.0s``."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(alike(one[k], other[k]) for k in one)
-    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
-        return len(one) == len(other) and all(alike(a, b) for a, b in zip(one, other, strict=True))
-    if one == other:
-        return isinstance(one, bool) is isinstance(other, bool)
+    return answers.alike(one, other, _spelled)
+
+
+def _spelled(one: Value, other: Value) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     if isinstance(one, (int, float, str)) and isinstance(other, (int, float, str)):

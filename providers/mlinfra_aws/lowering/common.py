@@ -9,9 +9,9 @@ from mlinfra.model.values import Expr, Map, Secret, Value, is_known
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.offers import Offer, load
 from mlinfra.provider.lowerings import given as given
+from mlinfra.provider.lowerings import named as named
 from mlinfra.provider.lowerings import own as own
 from mlinfra.provider.lowerings import text as text
-from mlinfra.provider.naming import physical_name
 
 PRIVATE = Map(BlockPublicAcls=True, BlockPublicPolicy=True, IgnorePublicAcls=True, RestrictPublicBuckets=True)
 ENCRYPTED = Map(ServerSideEncryptionConfiguration=(Map(ServerSideEncryptionByDefault=Map(SSEAlgorithm="AES256")),))
@@ -32,11 +32,6 @@ def region_of(context: LoweringContext) -> str:
             hint="providers: {aws: {region: eu-central-1}}",
         )
     return region
-
-
-def named(context: LoweringContext, role: str = "", *, limit: int = 63) -> str:
-    """The physical name of a component, or of a part of it."""
-    return physical_name(context.project, context.environment, f"{context.named}-{role}" if role else context.named, limit=limit)
 
 
 def bucket_arn_of(uri: Value) -> Value:

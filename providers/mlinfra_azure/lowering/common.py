@@ -6,6 +6,7 @@ from mlinfra.model.values import EMPTY, Map, Value
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.offers import Offer, load
 from mlinfra.provider.lowerings import given as given
+from mlinfra.provider.lowerings import named as named
 from mlinfra.provider.lowerings import own as own
 from mlinfra.provider.lowerings import text as text
 from mlinfra.provider.naming import digest_of, physical_name
@@ -22,12 +23,6 @@ IMAGES = {
 
 def location(context: LoweringContext) -> str:
     return str(context.settings.get("location") or "eastus")
-
-
-def named(context: LoweringContext, role: str = "", *, limit: int = 63, content: Value = None) -> str:
-    """The physical name of a component, or of a part of it."""
-    address = f"{context.named}-{role}" if role else context.named
-    return physical_name(context.project, context.environment, address, limit=limit, content=content)
 
 
 def based(context: LoweringContext, *, limit: int = 63) -> str:

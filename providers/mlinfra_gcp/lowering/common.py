@@ -9,6 +9,7 @@ from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.choice import Choice
 from mlinfra.provider.hardware.offers import Offer, load
 from mlinfra.provider.lowerings import given
+from mlinfra.provider.lowerings import named as named
 from mlinfra.provider.naming import physical_name
 from mlinfra_gcp.marks import label_key, label_value
 from mlinfra_gcp.settings import zone_of
@@ -59,12 +60,6 @@ def place(context: LoweringContext) -> dict[str, Value]:
 
 def zonal(context: LoweringContext) -> dict[str, Value]:
     return {"project": project(context), "zone": zone(context)}
-
-
-def named(context: LoweringContext, role: str = "", *, limit: int = 63, content: Value = None) -> str:
-    """The physical name of a component, or of a part of it."""
-    address = f"{context.named}-{role}" if role else context.named
-    return physical_name(context.project, context.environment, address, limit=limit, content=content)
 
 
 def bucket_name(context: LoweringContext, role: str = "") -> str:
