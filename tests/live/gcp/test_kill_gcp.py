@@ -3,18 +3,15 @@ jobs, schedules and alert policies have no key that the client chooses; grants h
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from fakes.google import Google, google
+from fakes.google import google
 from fakes.google.server import Request
 from live.gcp.world import environment_of
+from live.killing import command, until_done
 
 pytest.importorskip("googleapiclient", reason="google-api-python-client, which carries the discovery documents, is not installed")
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -44,36 +41,16 @@ def test_killed_after_every_request_nothing_is_orphaned(tmp_path: Path, monkeypa
         spec = {"version": 1, "project": "kills", "environments": {"gcp": environment_of(state)}, "resources": RESOURCES}
         (folder / "mlinfra.yaml").write_text(yaml.safe_dump(spec))
 
-        kills = until_done(state, folder, "apply")
+        kills = until_done(state, folder, "gcp", "apply", changes, 120)
         assert kills >= 3  # what is under way together is cut off together
         kinds = Counter(name.rpartition("/")[0] for name in state.everything())
         assert set(kinds.values()) == {1} and len(kinds) == len(RESOURCES), "something was made twice, or is missing"
-        assert command(folder, "plan", "--detailed-exitcode").wait() == 0
+        assert command(folder, "gcp", "plan", "--detailed-exitcode").wait() == 0
 
-        assert command(folder, "destroy", "--yes").wait() == 0
+        assert command(folder, "gcp", "destroy", "--yes").wait() == 0
         assert state.everything() == []
         assert state.invalid == []
 
 
-def until_done(state: Google, folder: Path, action: str) -> int:
-    """Run the action, killed once it has sent one request that changes something, again and again until nothing is left to send."""
-    kills = 0
-    while True:
-        process = command(folder, action, "--yes")
-
-        def kill(request: Request, victim: subprocess.Popen[bytes] = process) -> None:
-            if request.http != "GET" and not request.method.endswith("getIamPolicy"):
-                os.kill(victim.pid, signal.SIGKILL)
-
-        state.after_answer = kill
-        code = process.wait(timeout=120)
-        state.after_answer = lambda _request: None
-        if code == 0:
-            return kills
-        assert code == -signal.SIGKILL, f"ended with {code}"
-        kills += 1
-        assert kills < 60
-
-
-def command(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "mlinfra", *words, "--env", "gcp"], cwd=folder, stdout=subprocess.DEVNULL)
+def changes(request: Request) -> bool:
+    return request.http != "GET" and not request.method.endswith("getIamPolicy")
