@@ -22,7 +22,6 @@ class YamlMap(dict[str, Any]):
     __slots__ = ("file", "keys_at", "mark", "values_at")
 
     def __init__(self, file: str, mark: Mark) -> None:
-        super().__init__()
         self.file = file
         self.mark = mark
         self.keys_at: dict[str, Mark] = {}
@@ -68,7 +67,6 @@ class YamlList(list[Any]):
     __slots__ = ("file", "mark", "values_at")
 
     def __init__(self, file: str, mark: Mark) -> None:
-        super().__init__()
         self.file = file
         self.mark = mark
         self.values_at: list[Mark] = []

@@ -48,3 +48,11 @@ def plain(text: str) -> Any:
     if not -_LARGEST <= whole < _LARGEST:
         raise ValueError("this whole number does not fit into 64 bits; quote it if it is text")
     return whole
+
+
+class PlainValues(dict[str, Any]):
+    """The values of one file's plain scalars: each text is worked out once. ValueError as from :func:`plain`."""
+
+    def __missing__(self, text: str) -> Any:
+        value = self[text] = plain(text)
+        return value
