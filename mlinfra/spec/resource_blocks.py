@@ -34,15 +34,15 @@ def read_resources(shape: Shape, root: YamlMap) -> dict[str, ResourceBlock]:
     """Every resource that has a usable name, also when other things are wrong with it."""
     found = {}
     for name, node in shape.entries(root, "resources", "resources"):
-        if shape.name(root["resources"], name, "resource", starts_expression=True):
-            found[name] = _resource(shape, name, node, root["resources"])
+        parent: YamlMap = root["resources"]
+        if shape.name(parent, name, "resource", starts_expression=True):
+            found[name] = _resource(shape, name, node, parent)
     return found
 
 
 def _resource(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> ResourceBlock:
-    extra: dict[str, Any] = {}
-    if len(node) > 1:
-        extra = _common(shape, name, node)
+    common = [key for key in node if key in _COMMON]
+    extra = _common(shape, name, node) if common != ["kind"] else {}
     return ResourceBlock(
         name=name,
         kind=_kind(shape, name, node, parent),
@@ -112,15 +112,12 @@ def _kind(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> str:
 
 def _properties(shape: Shape, name: str, node: YamlMap) -> YamlMap:
     """What stands beside the common keys, and what stands under ``properties:``."""
-    found = YamlMap(node.file, node.mark)
-    for key, value in node.items():
-        if key not in _COMMON:
-            dict.__setitem__(found, key, value)
-            found.keys_at[key] = node.keys_at[key]
-            found.values_at[key] = node.values_at[key]
+    found = node.without(_COMMON)
     nested = shape.map(node, "properties", f"{name}.properties") if "properties" in node else None
-    for key in nested or ():
-        assert nested is not None
+    if not nested:
+        return found
+    found.places = dict(node.places)
+    for key in nested:
         if key in found:
             shape.problem(
                 "spec.duplicate_name",
@@ -130,9 +127,7 @@ def _properties(shape: Shape, name: str, node: YamlMap) -> YamlMap:
                 ((found.key_span(key), "first here"),),
             )
             continue
-        found[key] = nested[key]
-        found.keys_at[key] = nested.keys_at[key]
-        found.values_at[key] = nested.values_at[key]
+        found.take(nested, key)
     return found
 
 

@@ -64,13 +64,13 @@ class _Next(Enum):
 
 
 _ITEM, _MERGED, _KEYLESS, _NO_KEY = _Next
-_Place = str | _Next | None
 
 
 @dataclass(slots=True)
 class _Frame:
     """An open collection. ``before`` is the number of nodes when it opened, ``height`` that of what is inside, ``merged`` the
-    value of ``<<`` with its place (that of the key at first), ``next`` what comes after the collection that is open inside."""
+    value of ``<<`` with its place (that of the key at first). While another collection is open inside, ``next`` says what that one
+    is here, and ``key_mark`` where its key stands."""
 
     node: Any
     flow: bool
@@ -78,7 +78,8 @@ class _Frame:
     before: int
     height: int = 0
     merged: tuple[Any, Mark] | None = None
-    next: _Place = None
+    next: _Next | str | None = None
+    key_mark: Mark = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,8 @@ class _Builder:
         plain_values = yaml_scalars.PlainValues()
         stack: list[_Frame] = []
         frame = _Frame(self._document, False, None, 0)
-        node, place = frame.node, cast(_Place, _ITEM)
+        node, expected = frame.node, cast("_Next | str | None", _ITEM)
+        key_mark = frame.key_mark
         nodes = documents = 0
         value: Any
         text: str | None
@@ -205,22 +207,23 @@ class _Builder:
                     self._anchors[event.anchor] = _Anchored(value, text, 1, 0)
             elif kind is mapping_start or kind is sequence_start:
                 opened = self._open(event, YamlMap if kind is mapping_start else YamlList, nodes, len(stack))
-                frame.next = self._no_key(opened.node.mark) if place is None else place
+                frame.next = self._no_key(opened.node.mark) if expected is None else expected
+                frame.key_mark = key_mark
                 stack.append(frame)
                 frame = opened
-                node, place = frame.node, None if kind is mapping_start else _ITEM
+                node, expected = frame.node, None if kind is mapping_start else _ITEM
                 nodes += 1
                 continue
             elif kind is mapping_end or kind is sequence_end:
                 self._close(frame, event, nodes)
                 value, text, mark, height = node, None, node.mark, frame.height + 1
                 frame = stack.pop()
-                node, place = frame.node, frame.next
+                node, expected, key_mark = frame.node, frame.next, frame.key_mark
                 if frame.height < height:
                     frame.height = height
             elif kind is alias:
                 mark = _mark(event)
-                target = self._target(event.anchor, mark, [*stack, frame], place)
+                target = self._target(event.anchor, mark, [*stack, frame], expected)
                 value, text = target.value, target.text
                 nodes += target.size
                 frame.height = max(frame.height, target.height)
@@ -236,21 +239,24 @@ class _Builder:
             else:
                 continue
 
-            if place is None:
-                place = self._key(event, text, mark, frame)
-            elif type(place) is str:
-                node[place] = value
-                node.values_at[place] = mark
-                place = None
-            elif place is _ITEM:
+            if expected is None:
+                key_mark = mark
+                expected = text
+                if text is None or text in node or text == "<<":
+                    expected = self._odd_key(event, text, mark, frame)
+            elif type(expected) is str:
+                node[expected] = value
+                node.places[expected] = key_mark + mark
+                expected = None
+            elif expected is _ITEM:
                 node.append(value)
                 node.values_at.append(mark)
-            elif place is _NO_KEY:
-                place = _KEYLESS
+            elif expected is _NO_KEY:
+                expected = _KEYLESS
             else:
-                if place is _MERGED:
+                if expected is _MERGED:
                     frame.merged = (value, mark)
-                place = None
+                expected = None
 
     def _problem(
         self, code: str, message: str, mark: Mark, *, hint: str = "", related: tuple[tuple[Span, str], ...] = ()
@@ -310,7 +316,7 @@ class _Builder:
         if frame.anchor is not None:
             self._anchors[frame.anchor] = _Anchored(node, None, nodes - frame.before, frame.height + 1)
 
-    def _target(self, name: str, mark: Mark, open_frames: list[_Frame], place: _Place) -> _Anchored:
+    def _target(self, name: str, mark: Mark, open_frames: list[_Frame], expected: _Next | str | None) -> _Anchored:
         """What the alias ``name`` stands for; nothing when that cannot be said."""
         target = self._anchors.get(name)
         looped = any(frame.anchor == name for frame in open_frames)
@@ -320,7 +326,7 @@ class _Builder:
             else:
                 self._problem("yaml.unknown_alias", f"there is no anchor &{name} above", mark,
                               hint=did_you_mean(name, self._anchors, allowed="anchors"))  # fmt: skip
-            return _Anchored(YamlMap(self.file, mark) if place is _MERGED else None, name, 1, 0)
+            return _Anchored(YamlMap(self.file, mark) if expected is _MERGED else None, name, 1, 0)
         if len(open_frames) - 1 + target.height > MAX_DEPTH:
             self._too_deep(mark)
         self._aliased += target.size
@@ -334,8 +340,8 @@ class _Builder:
         self._problem("yaml.too_deep", f"this is nested more than {MAX_DEPTH} levels deep", mark)
         raise _GiveUp
 
-    def _key(self, event: Any, text: str | None, mark: Mark, frame: _Frame) -> _Place:
-        """Take a node as a key of the map that is open; the answer says what its value is to be."""
+    def _odd_key(self, event: Any, text: str | None, mark: Mark, frame: _Frame) -> _Next | str:
+        """Take a key that is no text, stands already in the map, or may be the merge key; the answer says what its value is."""
         node = frame.node
         if text is None:
             self._problem("yaml.bad_key", "a key must be text, not a map or a list", mark)
@@ -344,13 +350,11 @@ class _Builder:
                 frame.merged = (None, mark)
                 return _MERGED
             self._problem("yaml.duplicate_key", "'<<' stands twice in this map", mark, hint="merge several with <<: [*a, *b]")
-        elif text in node.keys_at:
-            first = Span(self.file, *node.keys_at[text])
+        elif text in node:
             shown = text if len(text) <= 60 else text[:60] + "…"
             self._problem("yaml.duplicate_key", f"the key {shown!r} stands twice in this map", mark,
-                          hint="remove or rename one of them", related=((first, "first here"),))  # fmt: skip
+                          hint="remove or rename one of them", related=((node.key_span(text), "first here"),))  # fmt: skip
         else:
-            node.keys_at[text] = mark
             return text
         return _KEYLESS
 
@@ -368,11 +372,9 @@ class _Builder:
                 self._problem("yaml.bad_merge", "'<<' takes a map, an alias of a map, or a list of these", mark,
                               hint="like <<: *defaults")  # fmt: skip
                 return
-            for key, item in source.items():
+            for key in source:
                 if key not in node:
-                    node[key] = item
-                    node.keys_at[key] = source.keys_at[key]
-                    node.values_at[key] = source.values_at[key]
+                    node.take(source, key)
 
 
 def _mark(event: Any) -> Mark:
@@ -380,10 +382,8 @@ def _mark(event: Any) -> Mark:
     return (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
-def _end_of_last(node: Any) -> tuple[int, int]:
+def _end_of_last(node: YamlMap | YamlList) -> tuple[int, int]:
     """Where a block collection ends: with its last value."""
-    marks = node.values_at
-    if not marks:
-        return node.mark[2], node.mark[3]
-    last = marks[-1] if type(node) is YamlList else next(reversed(marks.values()))
-    return last[2], last[3]
+    if not node:
+        return node.mark[2:]
+    return node.values_at[-1][2:] if isinstance(node, YamlList) else next(reversed(node.places.values()))[6:]
