@@ -33,19 +33,19 @@ def read_resources(shape: Shape, root: YamlMap) -> dict[str, ResourceBlock]:
     """Every resource that has a usable name, also when other things are wrong with it."""
     found = {}
     for name, node in shape.entries(root, "resources", "resources"):
-        parent: YamlMap = root["resources"]
-        if shape.name(parent, name, "resource", starts_expression=True):
-            found[name] = _resource(shape, name, node, parent)
+        if shape.name(root["resources"], name, "resource", starts_expression=True):
+            found[name] = _resource(shape, name, node, root["resources"])
     return found
 
 
 def _resource(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> ResourceBlock:
-    common = [key for key in node if key in _COMMON]
-    extra = _common(shape, name, node) if common != ["kind"] else {}
+    own = node.without(_COMMON)
+    has_kind_alone = "kind" in node and len(node) - len(own) == 1
+    extra = {} if has_kind_alone else _common(shape, name, node)
     return ResourceBlock(
         name=name,
         kind=_kind(shape, name, node, parent),
-        properties=_properties(shape, name, node),
+        properties=_properties(shape, name, node, own),
         node=node,
         span=parent.key_span(name),
         **extra,
@@ -109,25 +109,24 @@ def _kind(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> str:
     return ""
 
 
-def _properties(shape: Shape, name: str, node: YamlMap) -> YamlMap:
-    """What stands beside the common keys, and what stands under ``properties:``."""
-    found = node.without(_COMMON)
+def _properties(shape: Shape, name: str, node: YamlMap, own: YamlMap) -> YamlMap:
+    """What stands beside the common keys (``own``, which is added to), and what stands under ``properties:``."""
     nested = shape.map(node, "properties", f"{name}.properties") if "properties" in node else None
     if not nested:
-        return found
-    found.places = dict(node.places)
+        return own
+    own.places = dict(own.places)  # no longer the block's: what is nested may be called like a common key
     for key in nested:
-        if key in found:
+        if key in own:
             shape.problem(
                 "spec.duplicate_name",
                 f"{name} has {key!r} twice: beside 'kind' and under 'properties'",
                 nested.key_span(key),
                 "keep one of them",
-                ((found.key_span(key), "first here"),),
+                ((own.key_span(key), "first here"),),
             )
             continue
-        found.take(nested, key)
-    return found
+        own.take(nested, key)
+    return own
 
 
 def _tags(shape: Shape, name: str, node: YamlMap) -> YamlMap | None:

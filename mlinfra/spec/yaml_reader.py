@@ -176,7 +176,7 @@ class _Builder:
         next_event = parser.get_event
         scalar, mapping_start, sequence_start = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
         mapping_end, sequence_end, alias = yaml.MappingEndEvent, yaml.SequenceEndEvent, yaml.AliasEvent
-        plain_values = yaml_scalars.PlainValues()
+        plain_values, means_more = yaml_scalars.PlainValues(), yaml_scalars.MEANS_MORE
         stack: list[_Frame] = []
         frame = _Frame(self._document, False, None, 0)
         node, expected = frame.node, cast("_Next | str | None", _ITEM)
@@ -196,7 +196,7 @@ class _Builder:
                 elif event.style:
                     if "\0" in value:
                         value = self._without_nul(value, mark)
-                else:
+                elif not value or value[0] in means_more:
                     try:
                         value = plain_values[value]
                     except ValueError as error:
@@ -242,7 +242,7 @@ class _Builder:
             if expected is None:
                 key_mark = mark
                 expected = text
-                if text is None or text in node or text == "<<":
+                if text is None or text in node.places or text == "<<":
                     expected = self._odd_key(event, text, mark, frame)
             elif type(expected) is str:
                 node[expected] = value

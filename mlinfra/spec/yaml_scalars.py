@@ -24,6 +24,8 @@ _NUMBER = re.compile(
     r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?)\Z"
 )
 _STARTS = frozenset("+-.0123456789")
+MEANS_MORE = frozenset({*_STARTS, *(text[0] for text in _CONSTANTS if text)})
+"""The first characters of whatever may be something else than text."""
 _BASES = {"int": 10, "hex": 16, "oct": 8}
 _LARGEST = 2**63
 _MOST_DIGITS = 100
