@@ -78,10 +78,12 @@ class ScopeNames:
     def _each(self, chain: Path) -> tuple[Path, Value]:
         if self.each is None:
             raise NameProblem("reference.unknown_name", "each has a meaning only in a block with for_each")
-        if len(chain) > 1 and chain[1] not in ("key", "value"):
-            hint = did_you_mean(str(chain[1]), ("key", "value"), allowed="each has")
+        if len(chain) < 2:
+            return chain, self.each
+        if chain[1] not in self.each:
+            hint = did_you_mean(str(chain[1]), self.each, allowed="each has")
             raise NameProblem("reference.unknown_name", f"each has no {chain[1]!r}", hint)
-        return self._follow(chain, 1, self.each)
+        return self._follow(chain, 2, self.each[str(chain[1])])
 
     def _module(self, chain: Path, alone: bool) -> tuple[Path, Value]:
         modules = self.scope.spec.modules
