@@ -40,11 +40,13 @@ def evaluate(written: Any, at: At, names: Names, problems: Problems) -> Value:
     if kind is str:
         return _text(written, at, names, problems) if "${" in written else written
     if isinstance(written, YamlMap):
-        for key in written:
+        found = {}
+        for key, value in written.items():
             if "${" in key:
                 hint = "write the key out; for_each makes one resource for each entry of a map"
                 problems.add("expression.in_key", "a key cannot hold an expression", written.key_span(key), hint)
-        return Map({key: evaluate(value, (written, key), names, problems) for key, value in written.items()})
+            found[key] = evaluate(value, (written, key), names, problems)
+        return Map(found)
     if isinstance(written, YamlList):
         return tuple([evaluate(value, (written, index), names, problems) for index, value in enumerate(written)])
     return written

@@ -151,10 +151,10 @@ class ScopeNames:
             return chain, UNKNOWN
         address = in_module(self.scope.module, name)
         if found.shape == "one" and None in found.each:
-            return chain, self._output(address, chain[used:])
+            return chain, self.scope.world.reference(address, chain[used:])
         if found.shape != "one" and len(chain) > used and chain[used] in found.each:
             key = chain[used]
-            return chain, self._output(instance(address, key), chain[used + 1 :])
+            return chain, self.scope.world.reference(instance(address, key), chain[used + 1 :])
         if found.shape == "one" or len(chain) > used:
             outputs = self.scope.world.outputs_of(self.scope.spec.resources[name].kind) or {}
             return self._missing(chain, used, found, name, alone, outputs)
@@ -195,13 +195,8 @@ class ScopeNames:
                 return chain[:used], value
             used += 1
         if isinstance(value, Ref):
-            return chain, self._output(value.address, value.path + chain[used:])
+            return chain, self.scope.world.reference(value.address, value.path + chain[used:])
         return chain[:used], value
-
-    def _output(self, address: str, path: Path) -> Ref:
-        """A reference to what stands at ``path`` of a component. NameProblem when it has no such output."""
-        self.scope.world.check_output(address, path)
-        return Ref(address, path)
 
 
 def _secret(source: str) -> Secret:

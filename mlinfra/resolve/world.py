@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlinfra.kinds import catalog
 from mlinfra.model.errors import SpecError
-from mlinfra.model.values import EMPTY, Map, Path, path_text
+from mlinfra.model.values import EMPTY, Map, Path, Ref, path_text
 from mlinfra.resolve.expressions import NameProblem
 from mlinfra.resolve.problems import At, Problems
 from mlinfra.resolve.stacks import StackReader
@@ -112,12 +112,12 @@ class World:
                 self._outputs_of[kind] = self._ask_outputs_of(kind) if self._ask_outputs_of else None
         return self._outputs_of[kind]
 
-    def check_output(self, address: str, path: Path) -> None:
-        """NameProblem when the component's kind has no such output."""
+    def reference(self, address: str, path: Path) -> Ref:
+        """A reference to what stands at ``path`` of a component. NameProblem when its kind has no such output."""
         kind = self.kinds.get(address, "")
         outputs = self.outputs_of(kind)
         if not path or outputs is None or path[0] == "kind":
-            return
+            return Ref(address, path)
         name = path[0]
         if not isinstance(name, str) or name not in outputs:
             hint = did_you_mean(str(name), outputs, allowed="outputs")
@@ -126,3 +126,4 @@ class World:
             what = path_text(path[1:]).lstrip(".")
             article = "an" if outputs[name] == "integer" else "a"
             raise NameProblem("reference.unknown_output", f"{address}.{name} is {article} {outputs[name]}, it has no {what!r}")
+        return Ref(address, path)
