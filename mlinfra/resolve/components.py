@@ -58,9 +58,10 @@ def build(root: Scope, default_target: str) -> Built:
     for scope in scopes(root):
         for name, block in scope.spec.resources.items():
             spans = BlockSpans(block)
+            addresses = scope.addresses(name)
             for key, each in scope.instances(name).each.items():
                 before = len(problems)
-                address = scope.address(name, key)
+                address = addresses[key]
                 component = _component(scope.names_with(each), block, address, spans, default_target)
                 if component is None or len(problems) > before or (before and holds(component.properties, type(UNKNOWN))):
                     broken.add(address)
@@ -162,8 +163,7 @@ def _with_dependencies(root: Scope, components: list[Component]) -> tuple[Compon
                 continue
             own = [a for index, d in enumerate(block.depends_on) for a in _targets(scope, d, (block.node, index), below)]
             every = tuple(dict.fromkeys((*own, *scope.depends_on)))
-            for key in scope.instances(name).each:
-                wanted[scope.address(name, key)] = every
+            wanted |= dict.fromkeys(scope.addresses(name).values(), every)
         for name, module in scope.spec.modules.items():
             added = [a for index, d in enumerate(module.depends_on) for a in _targets(scope, d, (module.node, index), below)]
             for child in scope.children(name).values():
@@ -215,7 +215,7 @@ def _targets(scope: Scope, name: str, item: tuple[YamlMap, int], below: Mapping[
             scope.world.problems.add("reference.unknown_name", f"depends_on: there is no resource named {name!r}", at, hint)
         return []
     found = scope.instances(base)
-    addresses = [scope.address(base, key) for key in found.each]
+    addresses = list(scope.addresses(base).values())
     if base == name:
         return addresses
     wanted = in_module(scope.module, name)
