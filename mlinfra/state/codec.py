@@ -13,21 +13,19 @@ from typing import Any
 
 from mlinfra.model.change import MISSING
 from mlinfra.model.resource import ResourceState
-from mlinfra.model.values import UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
-
-_PLAIN = (str, int, float, bool, type(None))
+from mlinfra.model.values import SCALARS, UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
 
 
 def encode(value: Value) -> Any:
     """A JSON tree of ``value``. TypeError for a Secret (a bug: nothing unsealed may be written) and for foreign objects."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
+    if kind in SCALARS:
         return value
     if isinstance(value, dict):
-        encoded = {k: encode(v) for k, v in value.items()}
+        encoded = {k: v if type(v) in SCALARS else encode(v) for k, v in value.items()}
         return {"$map": encoded} if any(k.startswith("$") for k in encoded) else encoded
     if isinstance(value, (tuple, list)):
-        return [encode(v) for v in value]
+        return [v if type(v) in SCALARS else encode(v) for v in value]
     if isinstance(value, Sealed):
         return {"$sealed": [value.digest, value.ciphertext]}
     if isinstance(value, SecretRef):
@@ -44,7 +42,7 @@ def encode(value: Value) -> Any:
         return {"$missing": True}
     if isinstance(value, Secret):
         raise TypeError("a Secret must be sealed before it is encoded")
-    if isinstance(value, _PLAIN):
+    if isinstance(value, tuple(SCALARS)):
         return value
     raise TypeError(f"a {kind.__name__} is no value of mlinfra")
 
@@ -56,17 +54,21 @@ def decode(tree: Any) -> Value:
         for tag in tree:
             if tag[:1] == "$":
                 return _tagged(tag, tree)
-        return Map({k: decode(v) for k, v in tree.items()})
+        return _map(tree)
     if kind is list:
-        return tuple([decode(v) for v in tree])
+        return tuple([v if type(v) in SCALARS else decode(v) for v in tree])
     return tree
+
+
+def _map(tree: dict[str, Any]) -> Map:
+    return Map({k: v if type(v) in SCALARS else decode(v) for k, v in tree.items()})
 
 
 def _tagged(tag: str, tree: dict[str, Any]) -> Value:
     body = tree[tag]
     match tag:
         case "$map":
-            return Map({k: decode(v) for k, v in body.items()})
+            return _map(body)
         case "$secret":
             return SecretDigest(body)
         case "$sealed":
