@@ -48,7 +48,7 @@ class Map(dict[str, Any]):
 
 EMPTY = Map()
 
-SCALARS = frozenset({str, int, float, bool, type(None)})
+SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 """The types of the leaves that are plain values and hold nothing: what walks a tree tells them by ``type(child) in SCALARS`` before it
 calls itself, since most of every tree is such leaves."""
 

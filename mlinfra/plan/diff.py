@@ -44,7 +44,8 @@ def decide(
 ) -> Decision:
     """What has to happen to this resource. ``replace_reason`` forces replacement (``--replace``)."""
     wanted = evaluate(resource, lookup)
-    triggers = substitute(resource.lifecycle.replace_when, lookup)
+    when = resource.lifecycle.replace_when
+    triggers = substitute(when, lookup) if when else ()
     if prior is None:
         after = _created(schema, wanted)
         change = _change(resource, Action.CREATE, after=after, runs=schema.runs)
@@ -143,13 +144,20 @@ def _run_reason(found: tuple[AttributeChange, ...]) -> str:
     return f"runs again: {shown} changed"
 
 
-def _change(resource: Resource, action: Action, **fields: object) -> Change:
+def _change(
+    resource: Resource,
+    action: Action,
+    *,
+    before: Map | None = None,
+    after: Map,
+    attributes: tuple[AttributeChange, ...] = (),
+    reason: str = "",
+    create_first: bool = False,
+    runs: bool = False,
+    may_be_noop: bool = False,
+) -> Change:
     return Change(
-        action=action,
-        address=resource.address,
-        type=resource.type,
-        provider=resource.provider,
-        kind=resource.kind,
-        component=resource.component,
-        **fields,  # type: ignore[arg-type]
-    )
+        action=action, address=resource.address, type=resource.type, provider=resource.provider, kind=resource.kind,
+        component=resource.component, before=before, after=after, attributes=attributes, reason=reason, create_first=create_first,
+        runs=runs, may_be_noop=may_be_noop,
+    )  # fmt: skip
