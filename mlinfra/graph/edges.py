@@ -42,8 +42,10 @@ def dependencies(resources: Mapping[str, Resource]) -> dict[str, tuple[str, ...]
 
 def needs_of(resource: Resource) -> tuple[str, ...]:
     """The addresses that one resource refers to or depends on, itself left out, in the order met."""
-    refs = references((resource.attributes, resource.lifecycle.replace_when))
-    needs = dict.fromkeys([*[ref.address for ref in refs], *resource.depends_on])
+    refs = references((resource.attributes, *resource.lifecycle.replace_when))
+    needs = dict.fromkeys([ref.address for ref in refs])
+    for name in resource.depends_on:
+        needs[name] = None
     needs.pop(resource.address, None)
     return tuple(needs)
 

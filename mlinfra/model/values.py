@@ -235,9 +235,11 @@ def references(value: Value) -> list[Ref]:
 def _gather(value: Value, found: list[Ref]) -> None:
     if type(value) is Ref:
         found.append(value)
-        return
     for child in _inside(value):
-        if type(child) not in SCALARS:
+        kind = type(child)
+        if kind is Ref:
+            found.append(child)
+        elif kind not in SCALARS:
             _gather(child, found)
 
 

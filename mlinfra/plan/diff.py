@@ -55,6 +55,9 @@ def decide(
     same_type = prior.type == resource.type
     asked, wanted = wanted, keep_ignored(schema, wanted, prior.attributes, ignore)
     found, predicted = _found(schema, prior, wanted, sealer, ignore) if same_type else ((), {})
+    if not found and not reason:
+        change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
+        return Decision(change, recollect(prior.attributes, {**predicted, **wanted}), wanted)
     forced = [a for a in found if a.forces_replacement]
     if reason or forced:
         # the successor is made as the spec says: there is nothing of it yet that could be left alone
@@ -72,9 +75,6 @@ def decide(
         if not fits_beside(change, schema):  # whatever was asked for: the second would be refused
             change = replace(change, create_first=False)
         return Decision(change, after, wanted)
-    if not found:
-        change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
-        return Decision(change, recollect(prior.attributes, {**predicted, **wanted} if same_type else wanted), wanted)
     runs = schema.runs and _runs_again(schema, found)
     after = _updated(schema, prior, wanted, predicted, forget=runs)
     change = _change(
