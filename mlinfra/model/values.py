@@ -264,10 +264,7 @@ def holds(value: Value, kinds: type | tuple[type, ...]) -> bool:
     """Whether a leaf of one of these types stands in the tree, inside expressions and Secrets too."""
     if isinstance(value, kinds):
         return True
-    for child in _inside(value):
-        if type(child) not in SCALARS and holds(child, kinds):
-            return True
-    return False
+    return any([holds(child, kinds) for child in _inside(value) if type(child) not in SCALARS])
 
 
 def within(value: Value) -> Iterator[Value]:

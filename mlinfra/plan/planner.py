@@ -96,7 +96,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     """The plan for ``request`` over what is ``recorded``. PlanError or SpecError with everything that stands in its way."""
     edges = dependencies(request.resources)
     addresses = ordered_or_refused(request.resources, edges)
-    recorded, moves = move(recorded, request.moved, {r.component for r in request.resources.values()})
+    recorded, moves = move(recorded, request.moved, {r.component for r in request.resources.values() if request.moved})
     seen = await _refresh(request, recorded, connections, sealer, sink)
     state = seen.state
     selected = _selection(request, addresses, edges, state)
@@ -136,11 +136,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         changes=tuple(changes),
         steps=steps,
         reads={a: r.version for (a, d), r in recorded.resources.items() if not d},
-        resources={
-            c.address: request.resources[c.address]
-            for c in acting
-            if c.action not in (Action.DELETE, Action.FORGET)
-        },
+        resources={c.address: request.resources[c.address] for c in acting if c.action not in (Action.DELETE, Action.FORGET)},
         prior=prior,
         records=tuple(r for key, r in records.items() if key not in touched),
         gone=seen.gone,

@@ -51,24 +51,23 @@ def decode(tree: Any) -> Value:
     """The value of a JSON tree."""
     kind = type(tree)
     if kind is dict:
-        for tag in tree:
-            if tag[:1] == "$":
-                return _tagged(tag, tree)
-        return _map(tree)
+        decoded: dict[str, Value] = {}
+        for key, child in tree.items():
+            if key[:1] == "$":
+                return _tagged(key, tree)
+            if type(child) not in SCALARS:
+                decoded[key] = decode(child)
+        return Map({**tree, **decoded}) if decoded else Map(tree)
     if kind is list:
         return tuple([v if type(v) in SCALARS else decode(v) for v in tree])
     return tree
-
-
-def _map(tree: dict[str, Any]) -> Map:
-    return Map({k: v if type(v) in SCALARS else decode(v) for k, v in tree.items()})
 
 
 def _tagged(tag: str, tree: dict[str, Any]) -> Value:
     body = tree[tag]
     match tag:
         case "$map":
-            return _map(body)
+            return Map({k: decode(v) for k, v in body.items()})
         case "$secret":
             return SecretDigest(body)
         case "$sealed":

@@ -121,14 +121,9 @@ def equal(have: Value, want: Value, sealer: Sealer) -> bool:
     if kind in SCALARS and kind is type(have):
         return bool(have == want)
     if isinstance(want, dict) and isinstance(have, dict):
-        if want.keys() != have.keys():
-            return False
-        for key, value in want.items():
-            if not equal(have[key], value, sealer):
-                return False
-        return True
+        return want.keys() == have.keys() and all([equal(have[k], v, sealer) for k, v in want.items()])
     if isinstance(want, tuple) and isinstance(have, tuple):
-        return len(want) == len(have) and all(equal(h, w, sealer) for h, w in zip(have, want, strict=True))
+        return len(want) == len(have) and all([equal(h, w, sealer) for h, w in zip(have, want, strict=True)])
     if isinstance(want, Expr):
         if isinstance(have, Expr):
             return have.source == want.source and equal(
