@@ -42,7 +42,9 @@ def dependencies(resources: Mapping[str, Resource]) -> dict[str, tuple[str, ...]
 
 def needs_of(resource: Resource) -> tuple[str, ...]:
     """The addresses that one resource refers to or depends on, itself left out, in the order met."""
-    refs = references((resource.attributes, *resource.lifecycle.replace_when))
+    refs = references(resource.attributes)
+    if resource.lifecycle.replace_when:
+        refs += references(resource.lifecycle.replace_when)
     needs = dict.fromkeys([ref.address for ref in refs])
     for name in resource.depends_on:
         needs[name] = None

@@ -53,7 +53,9 @@ def decide(
     reason = replace_reason or _replacement_reason(resource, prior, triggers, sealer)
     ignore = resource.lifecycle.ignore_changes
     same_type = prior.type == resource.type
-    asked, wanted = wanted, keep_ignored(schema, wanted, prior.attributes, ignore)
+    asked = wanted
+    if ignore:
+        wanted = keep_ignored(schema, wanted, prior.attributes, ignore)
     found, predicted = _found(schema, prior, wanted, sealer, ignore) if same_type else ((), {})
     if not found and not reason:
         change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)

@@ -103,8 +103,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     walk = _Walk(request, edges, state, connections, sealer, selected)
     if request.mode != "refresh_only":
         if request.mode == "normal":
-            for address in addresses:
-                await walk.visit(_filled(request.resources[address], request.secrets))
+            await walk.visit(addresses)
         walk.delete_the_rest()
     priors = state.resources
     before, after = (
@@ -231,23 +230,33 @@ class _Walk:
         self.holders_replaced: dict[str, tuple[ResourceState, Change]] = {}
         self.replaced = set(_replacements(request, state))
 
-    async def visit(self, resource: Resource) -> None:
+    async def visit(self, addresses: Sequence[str]) -> None:
+        """Decide them one after the other, each after what it needs."""
+        imports = self.request.imports
+        for address in addresses:
+            resource = _filled(self.request.resources[address], self.request.secrets)
+            prior = self.state.get(address)
+            if resource.existing is not None:
+                await self._look_up(resource, resource.existing, prior)
+            elif self.selected is not None and address not in self.selected:
+                if prior is not None:
+                    self.values[address] = prior.attributes
+            elif prior is None and address in imports:
+                self._note(resource, prior, await self._adopted(resource, imports[address]))
+            else:
+                self._note(resource, prior, self._decided(resource, prior))
+
+    async def _look_up(self, resource: Resource, id: str, prior: ResourceState | None) -> None:
         address = resource.address
-        prior = self.state.get(address)
-        if resource.existing is not None:
-            found = await adopt(resource, resource.existing, self.connections)
-            self.existing[address] = replace(found, existing=True)
-            self.values[address] = found.attributes
-            if prior is not None and (self.selected is None or address in self.selected):
-                self._let_go(prior, found, resource)
-            return
-        if self.selected is not None and address not in self.selected:
-            if prior is not None:
-                self.values[address] = prior.attributes
-            return
-        import_id = self.request.imports.get(address) if prior is None else None
-        decision = self._decided(resource, prior) if import_id is None else await self._adopted(resource, import_id)
-        change = decision.change
+        found = await adopt(resource, id, self.connections)
+        self.existing[address] = replace(found, existing=True)
+        self.values[address] = found.attributes
+        if prior is not None and (self.selected is None or address in self.selected):
+            self._let_go(prior, found, resource)
+
+    def _note(self, resource: Resource, prior: ResourceState | None, decision: Decision) -> None:
+        """Keep a change, and what those who come later must know of it."""
+        address, change = resource.address, decision.change
         self.changes.append(change)
         self.values[address] = decision.values
         if change.action is Action.NOOP and prior is not None:
@@ -260,7 +269,7 @@ class _Walk:
             self.holders_replaced[address] = (prior, change)
 
     def _decided(self, resource: Resource, prior: ResourceState | None) -> Decision:
-        schema = self.connections.registry.schema(resource.type)
+        schema = self.connections.registry.type(resource.type).schema
         holder = self._replaced_holder(prior) if self.holders_replaced else None
         reason = BY_REQUEST if resource.address in self.replaced and prior else ""
         if holder is not None and not reason:

@@ -48,7 +48,7 @@ def differences(
     changes: list[AttributeChange] = []
     for name, want in wanted.items():
         have = recorded.get(name, MISSING)
-        if have is want or _same(have, want, sealer) or (want is None and have is MISSING):
+        if have is want or (want is not UNKNOWN and equal(have, want, sealer)) or (want is None and have is MISSING):
             continue
         attribute = schema.attributes.get(name, _FREE)
         if not attribute.volatile:
@@ -193,8 +193,9 @@ def _same_secret(have: Value, want: Value, sealer: Sealer) -> bool:
     return sealer.digest(reveal(have)) == sealer.digest(reveal(want))
 
 
-def _same(have: Value, want: Value, sealer: Sealer) -> bool:
-    return want is not UNKNOWN and equal(have, want, sealer)
+def _compare(attribute: Attribute, path: Path, have: Value, want: Value, sealer: Sealer, changes: list[AttributeChange]) -> None:
+    if want is UNKNOWN or not equal(have, want, sealer):
+        _differ(attribute, path, have, want, sealer, changes)
 
 
 def _differ(attribute: Attribute, path: Path, have: Value, want: Value, sealer: Sealer, changes: list[AttributeChange]) -> None:
@@ -209,13 +210,10 @@ def _differ(attribute: Attribute, path: Path, have: Value, want: Value, sealer: 
             return
     if isinstance(have, dict) and isinstance(want, dict) and not attribute.sensitive:
         for key in [*want, *(k for k in have if k not in want)]:
-            h, w = have.get(key, MISSING), want.get(key, MISSING)
-            if not _same(h, w, sealer):
-                _differ(attribute, (*path, key), h, w, sealer, changes)
+            _compare(attribute, (*path, key), have.get(key, MISSING), want.get(key, MISSING), sealer, changes)
     elif _lists_of_maps(have, want):
         for index, (h, w) in enumerate(zip(have, want, strict=True)):
-            if not _same(h, w, sealer):
-                _differ(attribute, (*path, index), h, w, sealer, changes)
+            _compare(attribute, (*path, index), h, w, sealer, changes)
     else:
         _add(attribute, path, have, want, changes)
 
