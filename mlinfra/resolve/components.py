@@ -8,19 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
-from pydantic import ValidationError
-
 from mlinfra.kinds import catalog
-from mlinfra.kinds.base import Kind
 from mlinfra.model.address import in_module, parse_address
 from mlinfra.model.component import DEFAULT_LIFECYCLE, Component, Lifecycle
 from mlinfra.model.diagnostic import Span
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, Value, put
 from mlinfra.resolve.instances import Key
 from mlinfra.resolve.problems import At
 from mlinfra.resolve.scope import Scope
 from mlinfra.spec.document import ResourceBlock
-from mlinfra.spec.every_problem import every_problem
 from mlinfra.spec.positions import Spans, YamlMap, find_span
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.words import describe
@@ -104,12 +101,14 @@ def _component(scope: Scope, block: ResourceBlock, key: Key, each: Map | None, d
 def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans: Spans) -> Map:
     """The properties after the kind's own check; in a module, with local paths made relative to the root spec's folder."""
     try:
-        model: Kind = catalog.kind(kind_name).model_validate(properties)
-    except ValidationError as error:
+        model = catalog.kind(kind_name).model_validate(properties)
+    except refusal() as error:
+        from mlinfra.spec.every_problem import every_problem
+
         for problem in every_problem(kind_name, error, address, properties, spans):
             scope.world.problems.note(problem)
         return properties
-    if scope.module:
+    if scope.module and catalog.reads_files(kind_name):
         for local in model.local_paths():
             if not FilePath(local.path).is_absolute():
                 moved = os.path.relpath(scope.spec.root / local.path, scope.world.root)

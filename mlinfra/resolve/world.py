@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 from mlinfra.kinds import catalog
 from mlinfra.model.errors import SpecError
 from mlinfra.model.values import EMPTY, Map, Path, path_text
 from mlinfra.resolve.expressions import NameProblem
-from mlinfra.resolve.git_modules import GitModules
 from mlinfra.resolve.problems import At, Problems
 from mlinfra.resolve.stacks import StackReader
 from mlinfra.spec.document import Spec
 from mlinfra.spec.git_source import GitSource
 from mlinfra.spec.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from mlinfra.resolve.git_modules import GitModules
 
 OutputsOf = Callable[[str], Mapping[str, str] | None]
 """The outputs (name → type) of a native kind; None when nobody knows."""
@@ -39,7 +42,7 @@ class World:
         self.read_stack = read_stack
         self.own_state: Callable[[], Map] = lambda: EMPTY
         self._outputs_of = outputs_of
-        self._git = GitModules(spec.root.resolve())
+        self._git: GitModules | None = None
         self._modules: dict[FilePath, Spec | None] = {}
         self._computing: dict[tuple[object, ...], str] = {}
 
@@ -47,10 +50,14 @@ class World:
     def module_files(self) -> tuple[str, ...]:
         """The spec files of all modules, relative to the root's folder."""
         own = tuple(file for spec in self._modules.values() if spec is not None for file in spec.files)
-        return own + tuple(self._git.files)
+        return own + tuple(self._git.files if self._git else ())
 
     def fetched(self, source: GitSource, call: str, at: At) -> FilePath | None:
         """The folder of a module from git; None when it cannot be had, which is noted."""
+        if self._git is None:
+            from mlinfra.resolve.git_modules import GitModules
+
+            self._git = GitModules(self.root.resolve())
         try:
             return self._git.folder(source, call)
         except SpecError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlinfra.kinds import units
 from mlinfra.kinds.catalog import NAMES
 from mlinfra.model.address import parse_address
 from mlinfra.model.component import Lifecycle
@@ -172,6 +171,8 @@ def _seconds(shape: Shape, node: YamlMap, key: str, where: str) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
     if isinstance(value, str):
+        from mlinfra.kinds import units
+
         try:
             seconds = units.parse_seconds(value)
         except ValueError:

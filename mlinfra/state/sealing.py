@@ -22,7 +22,7 @@ from mlinfra.state.store import Store, StoreConflict
 
 if TYPE_CHECKING:
     from mlinfra.state.encryption.keyring import Keyring
-    from mlinfra.state.encryption.settings import Encryption
+    from mlinfra.state.encryption.sources import Encryption
 
 KEY = "secret.key"
 ENVELOPE = "key.json"

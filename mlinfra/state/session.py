@@ -27,7 +27,7 @@ from mlinfra.state.segments import Fence, decode_snapshot, encode_segment, encod
 from mlinfra.state.store import Store, StoreConflict, StoreUnavailable, close_store, delete_all, hold_store, is_remote
 
 if TYPE_CHECKING:
-    from mlinfra.state.encryption.settings import Encryption
+    from mlinfra.state.encryption.sources import Encryption
 
 KEEP = 100
 """How many applies the history keeps, unless the state's settings say otherwise."""
