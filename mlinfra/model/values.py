@@ -262,9 +262,14 @@ def is_known(value: Value) -> bool:
 
 def holds(value: Value, kinds: type | tuple[type, ...]) -> bool:
     """Whether a leaf of one of these types stands in the tree, inside expressions and Secrets too."""
-    if isinstance(value, kinds):
-        return True
-    return any([holds(child, kinds) for child in _inside(value) if type(child) not in SCALARS])
+    nodes = [value]
+    for node in nodes:  # it grows meanwhile, by what hangs below each
+        if isinstance(node, kinds):
+            return True
+        for child in _inside(node):
+            if type(child) not in SCALARS:
+                nodes.append(child)
+    return False
 
 
 def within(value: Value) -> Iterator[Value]:

@@ -152,13 +152,10 @@ def predict(schema: Schema, wanted: Map, *, unchanged: bool = False) -> Mapping[
 
 def recollect(recorded: Map, known: Mapping[str, Value]) -> Map:
     """``recorded`` with the secrets in it that ``known`` (wanted or foretold, and found to be the same) still has."""
-    found: dict[str, Value] = {}
-    for name, value in recorded.items():
-        if type(value) not in SCALARS and name in known:
-            secret = _recollected(value, known[name])
-            if secret is not value:
-                found[name] = secret
-    return Map({**recorded, **found}) if found else recorded
+    if not holds(recorded, SecretDigest):
+        return recorded
+    found = {name: _recollected(value, known[name]) for name, value in recorded.items() if name in known}
+    return Map({**recorded, **found}) if any(found[n] is not recorded[n] for n in found) else recorded
 
 
 def _recollected(recorded: Value, known: Value) -> Value:
