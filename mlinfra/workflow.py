@@ -175,10 +175,11 @@ async def plan_from(
                 ledger.apply(entry)
         elif holder is not None:
             sink(Notice(message=f"{holder} is at work on this state: the plan may be out of date before you read it"))
-        valid = named_as_made(valid, ledger.freeze(), registry)
+        recorded = ledger.freeze()
+        valid = named_as_made(valid, recorded, registry)
         request = _request(o, valid, imports or {}, recovery)
         request = replace(request, secrets=secrets, warnings=(*request.warnings, *warnings))
-        made = await make_plan(request, ledger.freeze(), connected, sealer, sink)
+        made = await make_plan(request, recorded, connected, sealer, sink)
         if o.server_check:
             made = await _checked_on_server(made, connected, valid.stack, sink)
         tags = {name: c.tags for name, c in valid.stack.components.items() if c.tags}

@@ -46,13 +46,15 @@ async def refresh(
     warning; PlanError, naming each, for every other object that cannot be read."""
     groups: dict[tuple[str, str], list[ResourceState]] = defaultdict(list)
     migrated: dict[Key, ResourceState] = {}
+    type_of = connections.registry.type
     for key, r in state.resources.items():
-        kind = connections.registry.type(r.type)
-        if r.schema_version != kind.schema.version and isinstance(kind, Migrates):
+        kind = type_of(r.type)
+        schema = kind.schema
+        if r.schema_version != schema.version and isinstance(kind, Migrates):
             attributes = kind.migrate(r.attributes, r.schema_version)
-            r = replace(r, attributes=attributes, schema_version=kind.schema.version)
+            r = replace(r, attributes=attributes, schema_version=schema.version)
             migrated[key] = r
-        if not kind.schema.virtual and (only is None or key in only):
+        if not schema.virtual and (only is None or key in only):
             groups[(r.type, r.provider)].append(r)
     total = sum(len(group) for group in groups.values())
     if not total:
