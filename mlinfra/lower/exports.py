@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 from mlinfra.model.component import Component
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.values import Map, Path, Ref, Value, leaves, references
 from mlinfra.provider.contract import span_at
@@ -34,12 +34,14 @@ class Exports:
 
     def lookup(self, ref: Ref) -> Value:
         """What a component-level reference stands for. NoSuchOutput when the component does not have it."""
-        exports = self.found[ref.address]
+        exports, path = self.found[ref.address], ref.path
+        if len(path) == 1 and path[0] in exports:  # as nearly all are: an output itself, and not a part of it
+            return exports[path[0]]
         try:
-            return cel.descend(exports, ref.path)
+            return cel.descend(exports, path)
         except KeyError as error:
             missing = str(error.args[0])
-            above = _above(exports, ref.path)
+            above = _above(exports, path)
             options = [k for k in above if k != "kind"] if isinstance(above, Map) else []
             raise NoSuchOutput(
                 ref,
@@ -60,8 +62,8 @@ class Exports:
         if triggers:
             new = cel.substitute(triggers, self.lookup)
             if new is not triggers:
-                changes["lifecycle"] = dataclasses.replace(component.lifecycle, replace_when=new)
-        return dataclasses.replace(component, **changes) if changes else component
+                changes["lifecycle"] = replace(component.lifecycle, replace_when=new)
+        return replace(component, **changes) if changes else component
 
     def grouped(self) -> dict[str, Map]:
         """The exports by component address, and under the bare name of a for_each its instances by key."""

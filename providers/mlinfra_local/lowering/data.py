@@ -9,8 +9,9 @@ from mlinfra.provider.contract import Lowered, LoweringContext
 
 def lower(spec: Data, context: LoweringContext) -> Lowered:
     """One ``local.data``."""
+    address = context.address
     resource = context.resource("local.data", {"input": spec.input, "triggers_replace": spec.triggers_replace}, provider="local")
     return Lowered(
         resources=(resource,),
-        outputs=Map({name: Ref(context.address, (name,)) for name in ("id", "output", "input")}),
+        outputs=Map({name: Ref(address, (name,)) for name in ("id", "output", "input")}),
     )
