@@ -81,8 +81,9 @@ def _component(scope: Scope, block: ResourceBlock, key: Key, each: Map | None, d
     address = scope.address(block.name, key)
     properties = scope.evaluate(block.properties, block.span, each)
     spans = BlockSpans(block)
+    model: Kind | None = None
     if block.kind in catalog.NAMES:
-        properties = _checked(scope, block.kind, address, properties, spans)
+        properties, model = _checked(scope, block.kind, address, properties, spans)
     elif not block.kind:
         return None
     return Component(
@@ -98,23 +99,28 @@ def _component(scope: Scope, block: ResourceBlock, key: Key, each: Map | None, d
         existing=None if block.existing is None else _text(scope, block, "existing", block.existing, each),
         span=block.span,
         spans=spans,
+        model=model,
     )
 
 
-def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans: Spans) -> Map:
-    """The properties after the kind's own check; in a module, with local paths made relative to the root spec's folder."""
+def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans: Spans) -> tuple[Map, Kind | None]:
+    """The properties after the kind's own check, and what it made of them (None: they are not right); in a module, with local
+    paths made relative to the root spec's folder."""
     try:
         model: Kind = catalog.kind(kind_name).model_validate(properties)
     except ValidationError as error:
         for problem in every_problem(kind_name, error, address, properties, spans):
             scope.world.problems.note(problem)
-        return properties
+        return properties, None
     if scope.module:
+        written = properties
         for local in model.local_paths():
             if not FilePath(local.path).is_absolute():
                 moved = os.path.relpath(scope.spec.root / local.path, scope.world.root)
                 properties = put(properties, local.field, moved)
-    return properties
+        if properties is not written:
+            model = model.model_validate(properties)
+    return properties, model
 
 
 def _text(scope: Scope, block: ResourceBlock, key: str, written: Any, each: Map | None) -> str | None:

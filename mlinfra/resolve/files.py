@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
-from mlinfra.kinds import catalog
 from mlinfra.kinds.base import LocalPath
 from mlinfra.model.component import Component
 from mlinfra.model.errors import SpecError
@@ -68,19 +65,7 @@ def excluded_paths(resolved: Resolved) -> tuple[str, ...]:
 
 def local_paths(component: Component) -> tuple[LocalPath, ...]:
     """The local paths of a component; none when its properties are not right."""
-    if component.kind not in catalog.NAMES or component.existing is not None:
-        return ()
-    kind = catalog.kind(component.kind)
-    try:
-        return tuple(kind.model_validate(component.properties).local_paths()) if _may_have_paths(component.kind) else ()
-    except ValidationError:
-        return ()
-
-
-def _may_have_paths(kind: str) -> bool:
-    from mlinfra.kinds.base import Kind
-
-    return catalog.kind(kind).local_paths is not Kind.local_paths
+    return () if component.model is None or component.existing is not None else tuple(component.model.local_paths())
 
 
 def _reason(error: OSError | ValueError, path: str) -> str:
