@@ -42,9 +42,10 @@ def rules_of(type_: ResourceType) -> Rules:
 def check_resource(resource: Resource, component: Component, rules: Rules) -> Iterator[Diagnostic]:
     """What is wrong with the attributes of ``resource``, at the places of ``component``."""
     attributes, schema = resource.attributes, rules.schema
+    known = schema.attributes
     sound = True
     for name, value in attributes.items():
-        attribute = schema.attributes.get(name)
+        attribute = known.get(name)
         if attribute is None and schema.open:
             continue
         if attribute is None:
@@ -57,7 +58,7 @@ def check_resource(resource: Resource, component: Component, rules: Rules) -> It
             message = f"{name!r} of {resource.type} is what the provider tells of it, and cannot be given"
             yield _problem("lower.read_only", message, resource, component, (name,))
             sound = False
-        elif value is not None and not _fits(attribute, value):
+        elif attribute.type != "any" and value is not None and not _fits(attribute, value):
             expected = _TYPES[attribute.type][1]
             shown = "a sensitive value of another type" if attribute.sensitive or isinstance(value, Secret) else describe(value)
             message = f"{name} of {resource.type} must be {expected}, not {shown}"
@@ -67,7 +68,7 @@ def check_resource(resource: Resource, component: Component, rules: Rules) -> It
         for name in rules.required:
             if attributes.get(name) is None:
                 message = f"{resource.type} needs {name!r}"
-                hint = schema.attributes[name].description
+                hint = known[name].description
                 yield _problem("lower.missing_attribute", message, resource, component, (), hint)
                 sound = False
     if sound and rules.validates is not None:
@@ -76,7 +77,7 @@ def check_resource(resource: Resource, component: Component, rules: Rules) -> It
 
 
 def _fits(attribute: Attribute, value: Value) -> bool:
-    if attribute.type == "any":
+    if type(value) in _TYPES[attribute.type][0]:
         return True
     if isinstance(value, Secret):
         value = value.reveal()

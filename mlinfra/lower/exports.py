@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from mlinfra.model.component import Component
 from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
@@ -12,8 +10,6 @@ from mlinfra.provider.contract import span_at
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
 from mlinfra.spec.suggest import did_you_mean
-
-_INSTANCE = re.compile(r'(?P<bare>.*[a-z0-9_])\[(?:"(?P<key>(?:[^"\\]|\\.)*)"|(?P<index>\d+))\]\Z')
 
 
 class NoSuchOutput(Exception):
@@ -27,16 +23,19 @@ class NoSuchOutput(Exception):
 
 
 class Exports:
-    """The outputs of the components that are lowered already: constants, or Refs to native attributes."""
+    """What the components that are lowered already offer: their kind, and their outputs, which are constants or Refs to native
+    attributes."""
 
     def __init__(self) -> None:
-        self.found: dict[str, Map] = {}
+        self.found: dict[str, tuple[str, Map]] = {}
 
     def lookup(self, ref: Ref) -> Value:
         """What a component-level reference stands for. NoSuchOutput when the component does not have it."""
-        exports, path = self.found[ref.address], ref.path
-        if len(path) == 1 and path[0] in exports:  # as nearly all are: an output itself, and not a part of it
-            return exports[path[0]]
+        kind, outputs = self.found[ref.address]
+        path = ref.path
+        if len(path) == 1 and path[0] in outputs and path[0] != "kind":  # as nearly all are: an output, and not a part of it
+            return outputs[str(path[0])]
+        exports = Map({**outputs, "kind": kind})
         try:
             return cel.descend(exports, path)
         except KeyError as error:
@@ -52,28 +51,17 @@ class Exports:
     def replaced(self, component: Component) -> Component:
         """The component with every reference to another component replaced. NoSuchOutput, ExpressionError."""
         changes: dict[str, Value] = {}
-        for name in ("properties", "tags", "native"):
-            old = getattr(component, name)
-            if old:
-                new = cel.substitute(old, self.lookup)
-                if new is not old:
-                    changes[name] = new
-        triggers = component.lifecycle.replace_when
-        if triggers:
-            new = cel.substitute(triggers, self.lookup)
-            if new is not triggers:
-                changes["lifecycle"] = replace(component.lifecycle, replace_when=new)
+        properties = cel.substitute(component.properties, self.lookup)
+        if properties is not component.properties:
+            changes = {"properties": properties, "model": None}
+        if component.tags:
+            changes["tags"] = cel.substitute(component.tags, self.lookup)
+        if component.native:
+            changes["native"] = cel.substitute(component.native, self.lookup)
+        if component.lifecycle.replace_when:
+            triggers = cel.substitute(component.lifecycle.replace_when, self.lookup)
+            changes["lifecycle"] = replace(component.lifecycle, replace_when=triggers)
         return replace(component, **changes) if changes else component
-
-    def grouped(self) -> dict[str, Map]:
-        """The exports by component address, and under the bare name of a for_each its instances by key."""
-        groups: dict[str, dict[str, Map]] = {}
-        for address, exports in self.found.items():
-            keyed = _INSTANCE.match(address) if address.endswith("]") else None
-            if keyed:
-                key = keyed["index"] or re.sub(r"\\(.)", r"\1", keyed["key"])
-                groups.setdefault(keyed["bare"], {})[key] = exports
-        return {**{bare: Map(each) for bare, each in groups.items()}, **self.found}
 
 
 def explain(error: NoSuchOutput | ExpressionError, component: Component) -> Diagnostic:

@@ -24,8 +24,6 @@ from mlinfra.provider.contract import FileDigest, Lowered, Lowering, LoweringCon
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
-from mlinfra.resolve.cycles import needs_of
-from mlinfra.resolve.order import topological
 from mlinfra.resolve.resolved import Resolved
 from mlinfra.spec.kind_errors import diagnostics
 
@@ -35,11 +33,9 @@ def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, st
 
     PlanError with every problem that there is."""
     run = _Run(resolved, registry, digests)
-    needs = {c.name: needs_of(c) for c in resolved.components}
-    order, _ = topological(needs)
-    by_name = {c.name: c for c in resolved.components}
-    for name in order:
-        run.component(by_name[name], needs[name])
+    components = {c.name: c for c in resolved.components}
+    for name, needs in resolved.needs.items():
+        run.component(components[name], needs)
     outputs = run.outputs()
     if run.problems:
         raise PlanError(dict.fromkeys(run.problems))
@@ -47,8 +43,7 @@ def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, st
         resources=run.resources,
         outputs=outputs,
         sensitive_outputs=run.sensitive(outputs),
-        exports=run.exports.grouped(),
-        components={c.name: c for c in resolved.components},
+        components=components,
         settings=run.settings(),
     )
 
@@ -118,11 +113,7 @@ class _Run:
     def _portable(self, component: Component) -> Lowered:
         settings = self._settings_of(component.target, component)
         lowering = self._lowering(component)
-        try:
-            model: Kind = catalog.kind(component.kind).model_validate(component.properties)
-        except ValidationError as error:
-            self.problems += diagnostics(component.kind, error, component.name, component.spans)
-            raise _Failed from None
+        model = component.model or self._model(component)
         context = LoweringContext(
             component=component,
             project=self.resolved.project,
@@ -146,6 +137,14 @@ class _Run:
             self._bug(message, component)
             raise _Failed
         return lowered
+
+    def _model(self, component: Component) -> Kind:
+        """The kind's model of the properties, checked once more: now with what their references stand for."""
+        try:
+            return catalog.kind(component.kind).model_validate(component.properties)
+        except ValidationError as error:
+            self.problems += diagnostics(component.kind, error, component.name, component.spans)
+            raise _Failed from None
 
     def _native(self, component: Component) -> Lowered:
         """One resource of the type that the component names; it offers all its attributes."""
@@ -189,7 +188,7 @@ class _Run:
             addresses.append(resource.address)
         if len(self.problems) == before:
             self._natives[component.name] = tuple(addresses)
-            self.exports.found[component.name] = Map({**lowered.outputs, "kind": component.kind})
+            self.exports.found[component.name] = (component.kind, lowered.outputs)
 
     def _share(self, resource: Resource, component: Component, rules: Rules) -> None:
         """Take in what components share: the first that gives it makes it, the others must give the same."""

@@ -128,16 +128,6 @@ def test_whole_reference_is_the_map_of_outputs_with_the_kind(tmp_path: Path, reg
     stack = lowered(tmp_path, registry, "resources: {raw: {kind: bucket}, use: {kind: data, input: '${raw}'}}\n")
     name = Ref("raw", ("name",))
     assert stack.resources["use"].attributes["input"] == Map(id=name, name=name, uri="fake://bucket", kind="bucket")
-    assert stack.exports["raw"] == stack.resources["use"].attributes["input"]
-
-
-def test_instances_are_exported_under_their_bare_name_too(tmp_path: Path, registry: Registry) -> None:
-    stack = lowered(
-        tmp_path, registry, "resources:\n  m: {kind: data, for_each: ['a', 'b\"c']}\n  n: {kind: data, for_each: [1]}\n"
-    )
-    assert set(stack.exports["m"]) == {"a", 'b"c'}
-    assert set(stack.exports["n"]) == {"0"}
-    assert stack.exports["m"]["a"]["id"] == Ref('m["a"]', ("id",))
 
 
 def test_depends_on_means_every_native_resource_and_keeps_the_lowerings_own(tmp_path: Path, registry: Registry) -> None:
