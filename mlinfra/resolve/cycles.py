@@ -15,12 +15,12 @@ from mlinfra.resolve.problems import Problems
 
 def needs_of(component: Component) -> tuple[str, ...]:
     """The components that ``component`` refers to or depends on, each once."""
-    found = dict.fromkeys(ref.address for ref in references(component.properties))
+    found = [ref.address for ref in references(component.properties)]
     for tree in (component.native, component.tags, component.lifecycle.replace_when):
         if tree:
-            found.update(dict.fromkeys(ref.address for ref in references(tree)))
-    found.update(dict.fromkeys(component.depends_on))
-    return tuple(found)
+            found += [ref.address for ref in references(tree)]
+    found += component.depends_on
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def ordered(components: Iterable[Component], problems: Problems) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:

@@ -9,7 +9,7 @@ from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Value
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
 from mlinfra.resolve.problems import At, Problems
-from mlinfra.resolve.template import TemplateError, parse
+from mlinfra.resolve.template import TemplateError, parse, reference
 from mlinfra.spec.positions import YamlList, YamlMap
 
 
@@ -51,13 +51,24 @@ def evaluate(written: Any, at: At, names: Names, problems: Problems) -> Value:
 
 
 def _text(text: str, at: At, names: Names, problems: Problems) -> Value:
+    if whole := reference(text):
+        try:
+            path, value = names.find(whole, alone=True)
+        except NameProblem:
+            pass  # said below, at its place in the text
+        else:
+            if path == whole:
+                return value
+    return _template(text, at, names, problems)
+
+
+def _template(text: str, at: At, names: Names, problems: Problems) -> Value:
     try:
         template = parse(text)
     except TemplateError as error:
         hint = "write $${ for a literal ${"
         problems.add("expression.syntax", error.message, problems.inside(at, text, error.offset), hint)
         return UNKNOWN
-    whole = template.whole
     if not template.codes:
         return "".join(str(part) for part in template.parts)
     bindings: dict[Path, Value] = {}
@@ -71,7 +82,7 @@ def _text(text: str, at: At, names: Names, problems: Problems) -> Value:
                 problems.add(problem.code, problem.message, place, problem.hint, problem.related)
                 failed = True
                 continue
-            if whole is not None and whole.plain is chain and path == chain.names:
+            if template.whole is not None and template.whole.plain is chain and path == chain.names:
                 return value
             bindings[path] = value
     return UNKNOWN if failed else _complete(Expr(text, tuple(bindings.items())), at, problems)

@@ -15,7 +15,7 @@ from mlinfra.model.address import in_module, instance
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, freeze
 from mlinfra.resolve import stacks
 from mlinfra.resolve.expressions import NameProblem, evaluate
-from mlinfra.resolve.instances import BROKEN, Instances, Key, expand
+from mlinfra.resolve.instances import BROKEN, ONE, Instances, Key, expand
 from mlinfra.resolve.names import ScopeNames
 from mlinfra.resolve.problems import At, span_of
 from mlinfra.resolve.variables import Given, checked, module_values
@@ -59,7 +59,11 @@ class Scope:
 
     def evaluate(self, written: Any, at: At, each: Map | None = None) -> Value:
         """The frozen tree of a value as written in this scope; problems are noted."""
-        return evaluate(written, at, self.names if each is None else ScopeNames(self, each), self.world.problems)
+        return self.names_with(each).evaluate(written, at)
+
+    def names_with(self, each: Map | None) -> ScopeNames:
+        """The names inside a block's instance."""
+        return self.names if each is None else ScopeNames(self, each)
 
     def variable(self, name: str) -> Value:
         """The value of a declared variable. NameProblem when it needs itself."""
@@ -110,21 +114,26 @@ class Scope:
 
     def instances(self, name: str) -> Instances:
         """The instances of a resource block. NameProblem when it needs itself."""
-        return self._expand(name, name, self.spec.resources[name])
+        found = self._instances.get(name)
+        if found is None:
+            block = self.spec.resources[name]
+            found = self._expand(name, block)
+            for key in found.each:
+                self.world.kinds[self.address(name, key)] = block.kind
+        return found
 
     def module_instances(self, name: str) -> Instances:
         """The instances of a module block. NameProblem when it needs itself."""
-        return self._expand(f"module.{name}", name, self.spec.modules[name])
+        label = f"module.{name}"
+        return self._instances.get(label) or self._expand(label, self.spec.modules[name])
 
-    def _expand(self, label: str, name: str, block: ResourceBlock | ModuleBlock) -> Instances:
-        if label not in self._instances:
+    def _expand(self, label: str, block: ResourceBlock | ModuleBlock) -> Instances:
+        found = ONE
+        if block.has_for_each or block.enabled is not True:
             with self.world.computing(("each", self.module, label), self._label(label)):
                 found = expand(label, block, block.node, self.evaluate, self.world.problems)
-            self._instances[label] = found
-            if isinstance(block, ResourceBlock):
-                for key in found.each:
-                    self.world.kinds[self.address(name, key)] = block.kind
-        return self._instances[label]
+        self._instances[label] = found
+        return found
 
     def address(self, name: str, key: Key) -> str:
         """The full address of an instance of the resource ``name``."""
@@ -175,7 +184,7 @@ class Scope:
                 depends_on=self.depends_on,
                 call=self._call(block.name),
             )
-            child.given = module_values(spec, block.inputs, f"module {block.name!r}", ScopeNames(self, each), self.world.problems)
+            child.given = module_values(spec, block.inputs, f"module {block.name!r}", self.names_with(each), self.world.problems)
             children[key] = child
         return children
 
