@@ -6,7 +6,7 @@ from mlinfra.model.component import Component
 from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.values import Map, Path, Ref, Value, leaves, references
-from mlinfra.provider.contract import span_at
+from mlinfra.provider.contract import Lowered, span_at
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
 from mlinfra.spec.suggest import did_you_mean
@@ -27,15 +27,20 @@ class Exports:
     attributes."""
 
     def __init__(self) -> None:
-        self.found: dict[str, tuple[str, Map]] = {}
+        self.found: dict[str, tuple[str, Lowered]] = {}
 
     def lookup(self, ref: Ref) -> Value:
         """What a component-level reference stands for. NoSuchOutput when the component does not have it."""
-        kind, outputs = self.found[ref.address]
+        kind, lowered = self.found[ref.address]
         path = ref.path
-        if len(path) == 1 and path[0] in outputs and path[0] != "kind":  # as nearly all are: an output, and not a part of it
-            return outputs[str(path[0])]
-        exports = Map({**outputs, "kind": kind})
+        output = path[0] if path else "kind"
+        if output == "kind" or (output not in lowered.own and output not in lowered.outputs):
+            own = {name: Ref(ref.address, (name,)) for name in lowered.own}
+            exports = Map({**own, **lowered.outputs, "kind": kind})
+        elif output in lowered.own:
+            return ref  # the component's main resource has its address
+        else:
+            exports = lowered.outputs
         try:
             return cel.descend(exports, path)
         except KeyError as error:

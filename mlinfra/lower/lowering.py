@@ -19,7 +19,7 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Resource
 from mlinfra.model.schema import Schema
-from mlinfra.model.values import Map, Ref, Value, references
+from mlinfra.model.values import Map, Value, references
 from mlinfra.provider.contract import FileDigest, Lowered, Lowering, LoweringContext
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import cel
@@ -131,9 +131,9 @@ class _Run:
             message = f"provider {component.target!r} failed to lower a {component.kind}: {type(error).__name__}: {error}"
             self._bug(message, component)
             raise _Failed from error
-        if not lowered.outputs.keys() >= model.outputs.keys():
-            missing = ", ".join([name for name in model.outputs if name not in lowered.outputs])
-            message = f"provider {component.target!r} gives no {missing} for a {component.kind}"
+        missing = [name for name in model.outputs if name not in lowered.own and name not in lowered.outputs]
+        if missing:
+            message = f"provider {component.target!r} gives no {', '.join(missing)} for a {component.kind}"
             self._bug(message, component)
             raise _Failed
         return lowered
@@ -157,8 +157,8 @@ class _Run:
         context = LoweringContext(
             component=component, project=self.resolved.project, environment=self.resolved.environment, provider=instance
         )
-        outputs = Map({name: Ref(component.name, (name,)) for name in self._attributes[component.kind]})
-        return Lowered(resources=(context.resource(component.kind, component.properties),), outputs=outputs)
+        resource = context.resource(component.kind, component.properties)
+        return Lowered(resources=(resource,), own=self._attributes[component.kind])
 
     def _accept(self, component: Component, lowered: Lowered) -> None:
         """Check the resources and take them in."""
@@ -188,7 +188,7 @@ class _Run:
             addresses.append(resource.address)
         if len(self.problems) == before:
             self._natives[component.name] = tuple(addresses)
-            self.exports.found[component.name] = (component.kind, lowered.outputs)
+            self.exports.found[component.name] = (component.kind, lowered)
 
     def _share(self, resource: Resource, component: Component, rules: Rules) -> None:
         """Take in what components share: the first that gives it makes it, the others must give the same."""

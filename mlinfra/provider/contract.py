@@ -161,10 +161,12 @@ class LoweringError(PlanError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lowered:
-    """``outputs`` is what ``${name.…}`` gives: constants, or Refs to attributes of ``resources``. ``${name}`` is all of it."""
+    """``outputs`` is what ``${name.…}`` gives: constants, or Refs to attributes of ``resources``. So are the attributes of the main
+    resource that ``own`` names, as they are. ``${name}`` is all of it."""
 
     resources: tuple[Resource, ...]
     outputs: Map = EMPTY
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
