@@ -130,6 +130,17 @@ def test_whole_reference_is_the_map_of_outputs_with_the_kind(tmp_path: Path, reg
     assert stack.resources["use"].attributes["input"] == Map(id=name, name=name, uri="fake://bucket", kind="bucket")
 
 
+def test_a_reference_to_an_own_attribute_stays_and_the_whole_is_all_of_them(tmp_path: Path, registry: Registry) -> None:
+    stack = lowered(
+        tmp_path,
+        registry,
+        "resources:\n  a: {kind: data, input: 1}\n  b: {kind: data, input: '${a.output.x}'}\n  c: {kind: data, input: '${a}'}\n",
+    )
+    assert stack.resources["b"].attributes["input"] == Ref("a", ("output", "x"))
+    own = {name: Ref("a", (name,)) for name in ("id", "output", "input")}
+    assert stack.resources["c"].attributes["input"] == Map({**own, "kind": "data"})
+
+
 def test_depends_on_means_every_native_resource_and_keeps_the_lowerings_own(tmp_path: Path, registry: Registry) -> None:
     stack = lowered(tmp_path, registry, "resources: {raw: {kind: bucket}, b: {kind: bucket, depends_on: [raw]}}\n")
     assert stack.resources["b"].depends_on == ("raw", "raw.policy")
