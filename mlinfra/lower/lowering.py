@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-
-from pydantic import ValidationError
+from typing import Any
 
 from mlinfra.kinds import catalog
-from mlinfra.kinds.base import Kind
 from mlinfra.lower.checks import Rules, check_resource, rules_of
 from mlinfra.lower.exports import Exports, NoSuchOutput, explain
 from mlinfra.lower.settings import check_settings, instance_span
@@ -19,6 +17,7 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Resource
 from mlinfra.model.schema import Schema
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import Map, Value, references
 from mlinfra.provider.contract import FileDigest, Lowered, Lowering, LoweringContext
 from mlinfra.provider.registry import Registry
@@ -138,11 +137,11 @@ class _Run:
             raise _Failed
         return lowered
 
-    def _model(self, component: Component) -> Kind:
+    def _model(self, component: Component) -> Any:
         """The kind's model of the properties, checked once more: now with what their references stand for."""
         try:
             return catalog.kind(component.kind).model_validate(component.properties)
-        except ValidationError as error:
+        except refusal() as error:
             self.problems += diagnostics(component.kind, error, component.name, component.spans)
             raise _Failed from None
 

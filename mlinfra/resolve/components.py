@@ -6,24 +6,24 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from mlinfra.kinds import catalog
-from mlinfra.kinds.base import Kind
 from mlinfra.model.address import in_module, parse_address
 from mlinfra.model.component import Component, Lifecycle
 from mlinfra.model.diagnostic import Span
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, holds, put
 from mlinfra.resolve.names import ScopeNames
 from mlinfra.resolve.problems import At
 from mlinfra.resolve.scope import Scope
 from mlinfra.spec.document import ResourceBlock
-from mlinfra.spec.every_problem import every_problem
 from mlinfra.spec.positions import Spans, YamlMap, find_span
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.words import describe
+
+if TYPE_CHECKING:
+    from mlinfra.kinds.base import Kind
 
 
 class BlockSpans(Spans):
@@ -58,9 +58,10 @@ def build(root: Scope, default_target: str) -> Built:
     for scope in scopes(root):
         for name, block in scope.spec.resources.items():
             spans = BlockSpans(block)
+            addresses = scope.addresses(name)
             for key, each in scope.instances(name).each.items():
                 before = len(problems)
-                address = scope.address(name, key)
+                address = addresses[key]
                 component = _component(scope.names_with(each), block, address, spans, default_target)
                 if component is None or len(problems) > before or (before and holds(component.properties, type(UNKNOWN))):
                     broken.add(address)
@@ -107,12 +108,14 @@ def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans:
     """The properties after the kind's own check, and what it made of them (None: they are not right); in a module, with local
     paths made relative to the root spec's folder."""
     try:
-        model: Kind = catalog.kind(kind_name).model_validate(properties)
-    except ValidationError as error:
+        model = catalog.kind(kind_name).model_validate(properties)
+    except refusal() as error:
+        from mlinfra.spec.every_problem import every_problem
+
         for problem in every_problem(kind_name, error, address, properties, spans):
             scope.world.problems.note(problem)
         return properties, None
-    if scope.module:
+    if scope.module and catalog.reads_files(kind_name):
         written = properties
         for local in model.local_paths():
             if not FilePath(local.path).is_absolute():
@@ -160,8 +163,7 @@ def _with_dependencies(root: Scope, components: list[Component]) -> tuple[Compon
                 continue
             own = [a for index, d in enumerate(block.depends_on) for a in _targets(scope, d, (block.node, index), below)]
             every = tuple(dict.fromkeys((*own, *scope.depends_on)))
-            for key in scope.instances(name).each:
-                wanted[scope.address(name, key)] = every
+            wanted |= dict.fromkeys(scope.addresses(name).values(), every)
         for name, module in scope.spec.modules.items():
             added = [a for index, d in enumerate(module.depends_on) for a in _targets(scope, d, (module.node, index), below)]
             for child in scope.children(name).values():
@@ -213,7 +215,7 @@ def _targets(scope: Scope, name: str, item: tuple[YamlMap, int], below: Mapping[
             scope.world.problems.add("reference.unknown_name", f"depends_on: there is no resource named {name!r}", at, hint)
         return []
     found = scope.instances(base)
-    addresses = [scope.address(base, key) for key in found.each]
+    addresses = list(scope.addresses(base).values())
     if base == name:
         return addresses
     wanted = in_module(scope.module, name)

@@ -40,11 +40,13 @@ def evaluate(written: Any, at: At, names: Names, problems: Problems) -> Value:
     if kind is str:
         return _text(written, at, names, problems) if "${" in written else written
     if isinstance(written, YamlMap):
-        for key in written:
+        found = {}
+        for key, value in written.items():
             if "${" in key:
                 hint = "write the key out; for_each makes one resource for each entry of a map"
                 problems.add("expression.in_key", "a key cannot hold an expression", written.key_span(key), hint)
-        return Map({key: evaluate(value, (written, key), names, problems) for key, value in written.items()})
+            found[key] = evaluate(value, (written, key), names, problems)
+        return Map(found)
     if isinstance(written, YamlList):
         return tuple([evaluate(value, (written, index), names, problems) for index, value in enumerate(written)])
     return written
@@ -54,11 +56,11 @@ def _text(text: str, at: At, names: Names, problems: Problems) -> Value:
     if whole := reference(text):
         try:
             path, value = names.find(whole, alone=True)
-        except NameProblem:
-            pass  # said below, at its place in the text
-        else:
-            if path == whole:
-                return value
+        except NameProblem as problem:
+            _note(problem, problems.inside(at, text, text.index(str(whole[0]))), problems)
+            return UNKNOWN
+        if path == whole:
+            return value
     return _template(text, at, names, problems)
 
 
@@ -78,14 +80,17 @@ def _template(text: str, at: At, names: Names, problems: Problems) -> Value:
             try:
                 path, value = names.find(chain.names, alone=code.plain is not None)
             except NameProblem as problem:
-                place = problems.inside(at, text, code.offset + chain.start)
-                problems.add(problem.code, problem.message, place, problem.hint, problem.related)
+                _note(problem, problems.inside(at, text, code.offset + chain.start), problems)
                 failed = True
                 continue
             if template.whole is not None and template.whole.plain is chain and path == chain.names:
                 return value
             bindings[path] = value
     return UNKNOWN if failed else _complete(Expr(text, tuple(bindings.items())), at, problems)
+
+
+def _note(problem: NameProblem, place: Span | None, problems: Problems) -> None:
+    problems.add(problem.code, problem.message, place, problem.hint, problem.related)
 
 
 def _complete(expression: Expr, at: At, problems: Problems) -> Value:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mlinfra.kinds.base import LocalPath
+from mlinfra.kinds import catalog
 from mlinfra.model.component import Component
 from mlinfra.model.errors import SpecError
 from mlinfra.provider import files
 from mlinfra.provider.contract import FileDigest, span_at
 from mlinfra.resolve.problems import Problems
 from mlinfra.resolve.resolved import Resolved
+
+if TYPE_CHECKING:
+    from mlinfra.kinds.base import LocalPath
 
 Digests = Mapping[tuple[str, str], FileDigest]
 
@@ -65,7 +69,9 @@ def excluded_paths(resolved: Resolved) -> tuple[str, ...]:
 
 def local_paths(component: Component) -> tuple[LocalPath, ...]:
     """The local paths of a component; none when its properties are not right."""
-    return () if component.model is None or component.existing is not None else tuple(component.model.local_paths())
+    if component.model is None or component.existing is not None or not catalog.reads_files(component.kind):
+        return ()
+    return tuple(component.model.local_paths())
 
 
 def _reason(error: OSError | ValueError, path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from mlinfra.model.address import in_module, instance
+from mlinfra.model.address import instance
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, SecretRef, Value
 from mlinfra.resolve import cel, stacks
@@ -149,12 +149,11 @@ class ScopeNames:
     def _instance_of(self, chain: Path, used: int, found: Instances, name: str, alone: bool) -> tuple[Path, Value]:
         if found.broken:
             return chain, UNKNOWN
-        address = in_module(self.scope.module, name)
-        if found.shape == "one" and None in found.each:
-            return chain, self._output(address, chain[used:])
-        if found.shape != "one" and len(chain) > used and chain[used] in found.each:
-            key = chain[used]
-            return chain, self._output(instance(address, key), chain[used + 1 :])
+        addresses = self.scope.addresses(name)
+        if found.shape == "one" and None in addresses:
+            return chain, self.scope.world.reference(addresses[None], chain[used:])
+        if found.shape != "one" and len(chain) > used and chain[used] in addresses:
+            return chain, self.scope.world.reference(addresses[chain[used]], chain[used + 1 :])
         if found.shape == "one" or len(chain) > used:
             outputs = self.scope.world.outputs_of(self.scope.spec.resources[name].kind) or {}
             return self._missing(chain, used, found, name, alone, outputs)
@@ -195,13 +194,8 @@ class ScopeNames:
                 return chain[:used], value
             used += 1
         if isinstance(value, Ref):
-            return chain, self._output(value.address, value.path + chain[used:])
+            return chain, self.scope.world.reference(value.address, value.path + chain[used:])
         return chain[:used], value
-
-    def _output(self, address: str, path: Path) -> Ref:
-        """A reference to what stands at ``path`` of a component. NameProblem when it has no such output."""
-        self.scope.world.check_output(address, path)
-        return Ref(address, path)
 
 
 def _secret(source: str) -> Secret:

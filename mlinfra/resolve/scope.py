@@ -54,6 +54,7 @@ class Scope:
         self._outputs: dict[str, Value] = {}
         self._stacks: dict[str, Value] = {}
         self._instances: dict[str, Instances] = {}
+        self._addresses: dict[str, dict[Key, str]] = {}
         self._children: dict[str, dict[Key, Scope]] = {}
         self._whole: dict[str, Value] = {}
 
@@ -118,9 +119,17 @@ class Scope:
         if found is None:
             block = self.spec.resources[name]
             found = self._expand(name, block)
+            addresses = self._addresses[name] = {}
             for key in found.each:
-                self.world.kinds[self.address(name, key)] = block.kind
+                address = addresses[key] = self.address(name, key)
+                self.world.kinds[address] = block.kind
         return found
+
+    def addresses(self, name: str) -> Mapping[Key, str]:
+        """The full addresses of the instances of a resource block, by key. NameProblem when it needs itself."""
+        if name not in self._addresses:
+            self.instances(name)
+        return self._addresses[name]
 
     def module_instances(self, name: str) -> Instances:
         """The instances of a module block. NameProblem when it needs itself."""
@@ -142,8 +151,8 @@ class Scope:
     def whole(self, name: str) -> Value:
         """All instances of a resource with for_each: a Map or a tuple of Refs."""
         if name not in self._whole:
-            found = self.instances(name)
-            self._whole[name] = found.gather({key: Ref(self.address(name, key)) for key in found.each})
+            refs = {key: Ref(address) for key, address in self.addresses(name).items()}
+            self._whole[name] = self.instances(name).gather(refs)
         return self._whole[name]
 
     def children(self, name: str) -> Mapping[Key, Scope]:

@@ -78,6 +78,7 @@ class Template:
     whole: Code | None
 
 
+@lru_cache(maxsize=65536)
 def reference(text: str) -> Path | None:
     """The names of the common ``${raw.uri}``, which is one reference and nothing else; None for every other text."""
     found = _REFERENCE.match(text)
