@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlinfra.model.component import Component
+from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.resource import Resource
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import DEFERRED, Map, Path, Secret, Value, path_text
-from mlinfra.provider.contract import Validates, span_at
+from mlinfra.provider.contract import ResourceType, Validates, span_at
 from mlinfra.spec.suggest import closest, did_you_mean
 from mlinfra.spec.words import describe
 
@@ -23,12 +24,28 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def check_resource(resource: Resource, component: Component, schema: Schema, validates: Validates | None) -> Iterator[Diagnostic]:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a native type asks of its resources: found out once for each type. ``validates`` is None where it has no rules of its own."""
+
+    schema: Schema
+    required: tuple[str, ...]
+    validates: Validates | None
+
+
+def rules_of(type_: ResourceType) -> Rules:
+    """The rules of ``type_``."""
+    required = tuple([name for name, attribute in type_.schema.attributes.items() if attribute.required])
+    return Rules(type_.schema, required, type_ if isinstance(type_, Validates) else None)
+
+
+def check_resource(resource: Resource, component: Component, rules: Rules) -> Iterator[Diagnostic]:
     """What is wrong with the attributes of ``resource``, at the places of ``component``."""
-    attributes = resource.attributes
+    attributes, schema = resource.attributes, rules.schema
+    known = schema.attributes
     sound = True
     for name, value in attributes.items():
-        attribute = schema.attributes.get(name)
+        attribute = known.get(name)
         if attribute is None and schema.open:
             continue
         if attribute is None:
@@ -41,25 +58,26 @@ def check_resource(resource: Resource, component: Component, schema: Schema, val
             message = f"{name!r} of {resource.type} is what the provider tells of it, and cannot be given"
             yield _problem("lower.read_only", message, resource, component, (name,))
             sound = False
-        elif value is not None and not _fits(attribute, value):
+        elif attribute.type != "any" and value is not None and not _fits(attribute, value):
             expected = _TYPES[attribute.type][1]
             shown = "a sensitive value of another type" if attribute.sensitive or isinstance(value, Secret) else describe(value)
             message = f"{name} of {resource.type} must be {expected}, not {shown}"
             yield _problem("lower.bad_type", message, resource, component, (name,))
             sound = False
     if resource.existing is None:
-        for name, attribute in schema.attributes.items():
-            if attribute.required and attributes.get(name) is None:
+        for name in rules.required:
+            if attributes.get(name) is None:
                 message = f"{resource.type} needs {name!r}"
-                yield _problem("lower.missing_attribute", message, resource, component, (), attribute.description)
+                hint = known[name].description
+                yield _problem("lower.missing_attribute", message, resource, component, (), hint)
                 sound = False
-    if sound and validates is not None:
-        for path, sentence in validates.validate(attributes):
+    if sound and rules.validates is not None:
+        for path, sentence in rules.validates.validate(attributes):
             yield _problem("lower.invalid", sentence, resource, component, path)
 
 
 def _fits(attribute: Attribute, value: Value) -> bool:
-    if attribute.type == "any":
+    if type(value) in _TYPES[attribute.type][0]:
         return True
     if isinstance(value, Secret):
         value = value.reveal()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-
 from mlinfra.model.component import Component
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.values import Map, Path, Ref, Value, leaves, references
-from mlinfra.provider.contract import span_at
+from mlinfra.provider.contract import Lowered, span_at
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
 from mlinfra.spec.suggest import did_you_mean
-
-_INSTANCE = re.compile(r'(?P<bare>.*[a-z0-9_])\[(?:"(?P<key>(?:[^"\\]|\\.)*)"|(?P<index>\d+))\]\Z')
 
 
 class NoSuchOutput(Exception):
@@ -27,19 +23,29 @@ class NoSuchOutput(Exception):
 
 
 class Exports:
-    """The outputs of the components that are lowered already: constants, or Refs to native attributes."""
+    """What the components that are lowered already offer: their kind, and their outputs, which are constants or Refs to native
+    attributes."""
 
     def __init__(self) -> None:
-        self.found: dict[str, Map] = {}
+        self.found: dict[str, tuple[str, Lowered]] = {}
 
     def lookup(self, ref: Ref) -> Value:
         """What a component-level reference stands for. NoSuchOutput when the component does not have it."""
-        exports = self.found[ref.address]
+        kind, lowered = self.found[ref.address]
+        path = ref.path
+        output = path[0] if path else "kind"
+        if output == "kind" or (output not in lowered.own and output not in lowered.outputs):
+            own = {name: Ref(ref.address, (name,)) for name in lowered.own}
+            exports = Map({**own, **lowered.outputs, "kind": kind})
+        elif output in lowered.own:
+            return ref  # the component's main resource has its address
+        else:
+            exports = lowered.outputs
         try:
-            return cel.descend(exports, ref.path)
+            return cel.descend(exports, path)
         except KeyError as error:
             missing = str(error.args[0])
-            above = _above(exports, ref.path)
+            above = _above(exports, path)
             options = [k for k in above if k != "kind"] if isinstance(above, Map) else []
             raise NoSuchOutput(
                 ref,
@@ -50,28 +56,17 @@ class Exports:
     def replaced(self, component: Component) -> Component:
         """The component with every reference to another component replaced. NoSuchOutput, ExpressionError."""
         changes: dict[str, Value] = {}
-        for name in ("properties", "tags", "native"):
-            old = getattr(component, name)
-            if old:
-                new = cel.substitute(old, self.lookup)
-                if new is not old:
-                    changes[name] = new
-        triggers = component.lifecycle.replace_when
-        if triggers:
-            new = cel.substitute(triggers, self.lookup)
-            if new is not triggers:
-                changes["lifecycle"] = dataclasses.replace(component.lifecycle, replace_when=new)
-        return dataclasses.replace(component, **changes) if changes else component
-
-    def grouped(self) -> dict[str, Map]:
-        """The exports by component address, and under the bare name of a for_each its instances by key."""
-        groups: dict[str, dict[str, Map]] = {}
-        for address, exports in self.found.items():
-            keyed = _INSTANCE.match(address) if address.endswith("]") else None
-            if keyed:
-                key = keyed["index"] or re.sub(r"\\(.)", r"\1", keyed["key"])
-                groups.setdefault(keyed["bare"], {})[key] = exports
-        return {**{bare: Map(each) for bare, each in groups.items()}, **self.found}
+        properties = cel.substitute(component.properties, self.lookup)
+        if properties is not component.properties:
+            changes = {"properties": properties, "model": None}
+        if component.tags:
+            changes["tags"] = cel.substitute(component.tags, self.lookup)
+        if component.native:
+            changes["native"] = cel.substitute(component.native, self.lookup)
+        if component.lifecycle.replace_when:
+            triggers = cel.substitute(component.lifecycle.replace_when, self.lookup)
+            changes["lifecycle"] = replace(component.lifecycle, replace_when=triggers)
+        return replace(component, **changes) if changes else component
 
 
 def explain(error: NoSuchOutput | ExpressionError, component: Component) -> Diagnostic:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from mlinfra.kinds import catalog
-from mlinfra.lower.checks import check_resource
+from mlinfra.lower.checks import Rules, check_resource, rules_of
 from mlinfra.lower.exports import Exports, NoSuchOutput, explain
 from mlinfra.lower.settings import check_settings, instance_span
 from mlinfra.lower.stack import Stack
 from mlinfra.model.address import parse_address
 from mlinfra.model.component import Component
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Resource
+from mlinfra.model.schema import Schema
 from mlinfra.model.validation import refusal
-from mlinfra.model.values import Map, Ref, Value, references
-from mlinfra.provider.contract import FileDigest, Lowered, Lowering, LoweringContext, ResourceType, Validates
+from mlinfra.model.values import Map, Value, references
+from mlinfra.provider.contract import FileDigest, Lowered, Lowering, LoweringContext
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
-from mlinfra.resolve.cycles import needs_of
-from mlinfra.resolve.order import topological
 from mlinfra.resolve.resolved import Resolved
 from mlinfra.spec.kind_errors import diagnostics
 
@@ -32,11 +32,9 @@ def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, st
 
     PlanError with every problem that there is."""
     run = _Run(resolved, registry, digests)
-    needs = {c.name: needs_of(c) for c in resolved.components}
-    order, _ = topological(needs)
-    by_name = {c.name: c for c in resolved.components}
-    for name in order:
-        run.component(by_name[name], needs[name])
+    components = {c.name: c for c in resolved.components}
+    for name, needs in resolved.needs.items():
+        run.component(components[name], needs)
     outputs = run.outputs()
     if run.problems:
         raise PlanError(dict.fromkeys(run.problems))
@@ -44,8 +42,7 @@ def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, st
         resources=run.resources,
         outputs=outputs,
         sensitive_outputs=run.sensitive(outputs),
-        exports=run.exports.grouped(),
-        components={c.name: c for c in resolved.components},
+        components=components,
         settings=run.settings(),
     )
 
@@ -67,13 +64,12 @@ class _Run:
         self._natives: dict[str, tuple[str, ...]] = {}
         self._settings: dict[str, Map | None] = {}
         self._lowerings: dict[tuple[str, str], Lowering | PlanError | ImportError | None] = {}
-        self._types: dict[str, ResourceType | PlanError | ImportError] = {}
-        self._validates: dict[str, Validates | None] = {}
+        self._rules: dict[str, Rules | PlanError | ImportError] = {}
         self._attributes: dict[str, tuple[str, ...]] = {}
 
     def component(self, component: Component, needs: tuple[str, ...]) -> None:
         """Lower one component, unless it or what it needs is broken."""
-        if component.name in self.resolved.broken or any(need not in self.exports.found for need in needs):
+        if component.name in self.resolved.broken or not self.exports.found.keys() >= set(needs):
             return
         try:
             replaced = self.exports.replaced(component)
@@ -106,8 +102,8 @@ class _Run:
         for name, value in outputs.items():
             for ref in references(value):
                 resource = self.resources.get(ref.address)
-                type_ = self._types.get(resource.type) if resource else None
-                attributes = {} if type_ is None or isinstance(type_, Exception) else type_.schema.attributes
+                rules = self._rules.get(resource.type) if resource else None
+                attributes = rules.schema.attributes if isinstance(rules, Rules) else {}
                 read = ref.path[:1] or tuple(attributes)
                 if any(str(step) in attributes and attributes[str(step)].sensitive for step in read):
                     found[name] = None
@@ -116,11 +112,7 @@ class _Run:
     def _portable(self, component: Component) -> Lowered:
         settings = self._settings_of(component.target, component)
         lowering = self._lowering(component)
-        try:
-            model = catalog.kind(component.kind).model_validate(component.properties)
-        except refusal() as error:
-            self.problems += diagnostics(component.kind, error, component.name, component.spans)
-            raise _Failed from None
+        model = component.model or self._model(component)
         context = LoweringContext(
             component=component,
             project=self.resolved.project,
@@ -138,26 +130,34 @@ class _Run:
             message = f"provider {component.target!r} failed to lower a {component.kind}: {type(error).__name__}: {error}"
             self._bug(message, component)
             raise _Failed from error
-        missing = [name for name in type(model).outputs if name not in lowered.outputs]
+        missing = [name for name in model.outputs if name not in lowered.own and name not in lowered.outputs]
         if missing:
             message = f"provider {component.target!r} gives no {', '.join(missing)} for a {component.kind}"
             self._bug(message, component)
             raise _Failed
         return lowered
 
+    def _model(self, component: Component) -> Any:
+        """The kind's model of the properties, checked once more: now with what their references stand for."""
+        try:
+            return catalog.kind(component.kind).model_validate(component.properties)
+        except refusal() as error:
+            self.problems += diagnostics(component.kind, error, component.name, component.spans)
+            raise _Failed from None
+
     def _native(self, component: Component) -> Lowered:
         """One resource of the type that the component names; it offers all its attributes."""
         provider = component.kind.partition(".")[0]
         instance = component.target if component.target.partition(".")[0] == provider else provider
         self._settings_of(instance, component)
-        type_ = self._type(component.kind, component)
+        rules = self._rules_of(component.kind, component)
         if component.kind not in self._attributes:
-            self._attributes[component.kind] = tuple(dict.fromkeys(("id", *type_.schema.attributes)))
+            self._attributes[component.kind] = tuple(dict.fromkeys(("id", *rules.schema.attributes)))
         context = LoweringContext(
             component=component, project=self.resolved.project, environment=self.resolved.environment, provider=instance
         )
-        outputs = Map({name: Ref(component.name, (name,)) for name in self._attributes[component.kind]})
-        return Lowered(resources=(context.resource(component.kind, component.properties),), outputs=outputs)
+        resource = context.resource(component.kind, component.properties)
+        return Lowered(resources=(resource,), own=self._attributes[component.kind])
 
     def _accept(self, component: Component, lowered: Lowered) -> None:
         """Check the resources and take them in."""
@@ -169,33 +169,31 @@ class _Run:
                 continue  # a look-up makes nothing, so the parts beside the main resource are not ours either
             if resource.provider != component.target:
                 self._settings_of(resource.provider, component)
-            type_ = self._type(resource.type, component)
-            if resource.type not in self._validates:
-                self._validates[resource.type] = type_ if isinstance(type_, Validates) else None
+            rules = self._rules_of(resource.type, component)
             if resource.component != component.name:
-                self._share(resource, component, type_)
+                self._share(resource, component, rules)
                 continue
             if component.native and len(lowered.resources) > 1:
-                resource = _without_sections(resource, component, lowered.resources, type_)
-            if component.tags and resource.existing is None and type_.schema.tagged is not None:
-                resource = dataclasses.replace(resource, attributes=type_.schema.tagged(resource.attributes, component.tags))
-            self.problems.extend(check_resource(resource, component, type_.schema, self._validates[resource.type]))
+                resource = _without_sections(resource, component, lowered.resources, rules.schema)
+            if component.tags and resource.existing is None and rules.schema.tagged is not None:
+                resource = replace(resource, attributes=rules.schema.tagged(resource.attributes, component.tags))
+            self.problems.extend(check_resource(resource, component, rules))
             if needed is not None:
                 every = [a for d in resource.depends_on for a in needed.get(d, (d,))]
-                resource = dataclasses.replace(resource, depends_on=tuple(dict.fromkeys(every)))
+                resource = replace(resource, depends_on=tuple(dict.fromkeys(every)))
             if resource.address in self.resources:
                 self._note_twice(resource, component)
             self.resources[resource.address] = resource
             addresses.append(resource.address)
         if len(self.problems) == before:
             self._natives[component.name] = tuple(addresses)
-            self.exports.found[component.name] = Map({**lowered.outputs, "kind": component.kind})
+            self.exports.found[component.name] = (component.kind, lowered)
 
-    def _share(self, resource: Resource, component: Component, type_: ResourceType) -> None:
+    def _share(self, resource: Resource, component: Component, rules: Rules) -> None:
         """Take in what components share: the first that gives it makes it, the others must give the same."""
         known = self.resources.get(resource.address)
         if known is None:
-            self.problems.extend(check_resource(resource, component, type_.schema, self._validates[resource.type]))
+            self.problems.extend(check_resource(resource, component, rules))
             self.resources[resource.address] = resource
         elif known.component != resource.component:
             self._note_twice(resource, component)
@@ -232,7 +230,7 @@ class _Run:
                 self._note(error, component, "target")
                 raise _Failed from None
             span = instance_span(self.resolved, instance) or component.span
-            self.problems += [p if p.span is not None else dataclasses.replace(p, span=span) for p in problems]
+            self.problems += [p if p.span is not None else replace(p, span=span) for p in problems]
             self._settings[instance] = None if problems else settings
         found = self._settings[instance]
         if found is None:
@@ -273,13 +271,13 @@ class _Run:
         except PlanError:
             return False
 
-    def _type(self, name: str, component: Component) -> ResourceType:
-        if name not in self._types:
+    def _rules_of(self, name: str, component: Component) -> Rules:
+        if name not in self._rules:
             try:
-                self._types[name] = self.registry.type(name)
+                self._rules[name] = rules_of(self.registry.type(name))
             except (PlanError, ImportError) as error:
-                self._types[name] = error
-        found = self._types[name]
+                self._rules[name] = error
+        found = self._rules[name]
         if isinstance(found, Exception):
             self._note(found, component, "kind")
             raise _Failed
@@ -294,8 +292,7 @@ class _Run:
             error = PlanError(Diagnostic(code="provider.missing_dependency", message=message, hint=hint))
         span = component.spans.get((key,)) or component.span
         self.problems += [
-            p if p.span is not None else dataclasses.replace(p, span=span, address=p.address or component.name)
-            for p in error.diagnostics
+            p if p.span is not None else replace(p, span=span, address=p.address or component.name) for p in error.diagnostics
         ]
 
     def _bug(self, message: str, component: Component) -> None:
@@ -305,7 +302,7 @@ class _Run:
         )
 
 
-def _without_sections(resource: Resource, component: Component, siblings: Iterable[Resource], type_: ResourceType) -> Resource:
+def _without_sections(resource: Resource, component: Component, siblings: Iterable[Resource], schema: Schema) -> Resource:
     """The main resource without the ``native`` settings that are meant for its siblings: those named after a role or type."""
     if resource.address != component.name:
         return resource
@@ -313,7 +310,7 @@ def _without_sections(resource: Resource, component: Component, siblings: Iterab
     for sibling in siblings:
         parts = parse_address(sibling.address)
         sections.update((parts.role.partition("[")[0] if parts else "", sibling.type, sibling.type.rpartition(".")[2]))
-    meant = [n for n in component.native if n in sections and n not in type_.schema.attributes and n in resource.attributes]
+    meant = [n for n in component.native if n in sections and n not in schema.attributes and n in resource.attributes]
     if not meant:
         return resource
-    return dataclasses.replace(resource, attributes=Map({n: v for n, v in resource.attributes.items() if n not in meant}))
+    return replace(resource, attributes=Map({n: v for n, v in resource.attributes.items() if n not in meant}))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from mlinfra.model.component import Component
+from mlinfra.model.dataclass import replace
 from mlinfra.model.state import State
 
 

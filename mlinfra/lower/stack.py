@@ -14,12 +14,10 @@ from mlinfra.model.values import EMPTY, Map
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
     """``resources`` by address, in dependency order of their components; ``outputs`` of the spec, Refs naming resources;
-    ``exports`` what each component offers (``${name.…}``); ``components`` by address; ``settings`` of every
-    provider instance that is used, as its provider understands them."""
+    ``components`` by address; ``settings`` of every provider instance that is used, as its provider understands them."""
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
     outputs: Map = EMPTY
     sensitive_outputs: tuple[str, ...] = ()
-    exports: Mapping[str, Map] = field(default_factory=dict)
     components: Mapping[str, Component] = field(default_factory=dict)
     settings: Mapping[str, Map] = field(default_factory=dict)

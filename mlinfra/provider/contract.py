@@ -161,10 +161,12 @@ class LoweringError(PlanError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lowered:
-    """``outputs`` is what ``${name.…}`` gives: constants, or Refs to attributes of ``resources``. ``${name}`` is all of it."""
+    """``outputs`` is what ``${name.…}`` gives: constants, or Refs to attributes of ``resources``. So are the attributes of the main
+    resource that ``own`` names, as they are. ``${name}`` is all of it."""
 
     resources: tuple[Resource, ...]
     outputs: Map = EMPTY
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,19 +215,15 @@ class LoweringContext:
         """A native resource of this component. The component's ``native`` settings for this type are merged in
         (``native: {TYPE_OR_ROLE: {attribute: value}}``, or flat ``native: {attribute: value}`` for the main one)."""
         c = self.component
-        extra: dict[str, Value] = {}
-        short = type.rpartition(".")[2]
-        nested = [n for n in (type, short, role) if n and isinstance(c.native.get(n), Mapping)]
-        for name in nested:
-            extra.update(c.native[name])
-        if not role and not nested:
-            extra.update(c.native)
+        wanted = {k: freeze(v) for k, v in attributes.items() if v is not None}
+        if c.native:
+            wanted.update(_settings_for(type, role, c.native))
         return Resource(
             address=addresses.native(c.name, role, key),
             type=type,
             provider=provider or self.provider,
-            attributes=freeze({**{k: v for k, v in attributes.items() if v is not None}, **extra}),
-            depends_on=(*c.depends_on, *depends_on),
+            attributes=Map(wanted),
+            depends_on=c.depends_on + depends_on,
             lifecycle=c.lifecycle,
             component=c.name,
             kind=c.kind,
@@ -247,7 +245,7 @@ class LoweringContext:
             address=addresses.native(self.base, role),
             type=type,
             provider=self.provider,
-            attributes=freeze({k: v for k, v in attributes.items() if v is not None}),
+            attributes=Map({k: freeze(v) for k, v in attributes.items() if v is not None}),
             depends_on=depends_on,
             component=self.base,
             kind="base",
@@ -259,6 +257,14 @@ class LoweringContext:
         return LoweringError(
             Diagnostic(code=code, message=message, hint=hint, address=self.address, path=path, span=span_at(self.component, path))
         )
+
+
+def _settings_for(type: str, role: str, native: Map) -> Map:
+    """The ``native`` settings of a component that are meant for its resource of this type and role."""
+    nested = [n for n in (type, type.rpartition(".")[2], role) if n and isinstance(native.get(n), dict)]
+    if nested:
+        return Map({name: value for n in nested for name, value in native[n].items()})
+    return EMPTY if role else native
 
 
 def span_at(component: Component, path: Path) -> Span | None:

@@ -310,8 +310,10 @@ class ProviderContract:
 
     def test_lowering_gives_the_outputs_of_the_kind(self, portable: Portable) -> None:
         lowered = lower(self.provider, portable)
-        assert set(lowered.outputs) == set(catalog.kind(portable.kind).outputs)
+        assert {*lowered.own, *lowered.outputs} == set(catalog.kind(portable.kind).outputs)
         schemas = {r.address: self._schema(r) for r in lowered.resources}
+        main = schemas.get("sample")
+        assert main is None or set(lowered.own) <= {*main.attributes, "id"}, "an attribute that the type does not have is offered"
         for path, leaf in leaves(lowered.outputs):
             if isinstance(leaf, Ref) and schemas.get(leaf.address) is not None:
                 known = {*schemas[leaf.address].attributes, "id"}  # type: ignore[union-attr]

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from mlinfra.kinds.data import Data
-from mlinfra.model.values import Map, Ref
 from mlinfra.provider.contract import Lowered, LoweringContext
 
 
 def lower(spec: Data, context: LoweringContext) -> Lowered:
     """One ``local.data``."""
     resource = context.resource("local.data", {"input": spec.input, "triggers_replace": spec.triggers_replace}, provider="local")
-    return Lowered(
-        resources=(resource,),
-        outputs=Map({name: Ref(context.address, (name,)) for name in ("id", "output", "input")}),
-    )
+    return Lowered(resources=(resource,), own=("id", "output", "input"))

@@ -128,16 +128,17 @@ def test_whole_reference_is_the_map_of_outputs_with_the_kind(tmp_path: Path, reg
     stack = lowered(tmp_path, registry, "resources: {raw: {kind: bucket}, use: {kind: data, input: '${raw}'}}\n")
     name = Ref("raw", ("name",))
     assert stack.resources["use"].attributes["input"] == Map(id=name, name=name, uri="fake://bucket", kind="bucket")
-    assert stack.exports["raw"] == stack.resources["use"].attributes["input"]
 
 
-def test_instances_are_exported_under_their_bare_name_too(tmp_path: Path, registry: Registry) -> None:
+def test_a_reference_to_an_own_attribute_stays_and_the_whole_is_all_of_them(tmp_path: Path, registry: Registry) -> None:
     stack = lowered(
-        tmp_path, registry, "resources:\n  m: {kind: data, for_each: ['a', 'b\"c']}\n  n: {kind: data, for_each: [1]}\n"
+        tmp_path,
+        registry,
+        "resources:\n  a: {kind: data, input: 1}\n  b: {kind: data, input: '${a.output.x}'}\n  c: {kind: data, input: '${a}'}\n",
     )
-    assert set(stack.exports["m"]) == {"a", 'b"c'}
-    assert set(stack.exports["n"]) == {"0"}
-    assert stack.exports["m"]["a"]["id"] == Ref('m["a"]', ("id",))
+    assert stack.resources["b"].attributes["input"] == Ref("a", ("output", "x"))
+    own = {name: Ref("a", (name,)) for name in ("id", "output", "input")}
+    assert stack.resources["c"].attributes["input"] == Map({**own, "kind": "data"})
 
 
 def test_depends_on_means_every_native_resource_and_keeps_the_lowerings_own(tmp_path: Path, registry: Registry) -> None:

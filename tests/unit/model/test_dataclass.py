@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from mlinfra.model.change import Change
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
+from mlinfra.model.diagnostic import Span
 from mlinfra.model.events import Notice
 from mlinfra.model.values import Ref
 
@@ -107,3 +108,36 @@ def test_a_class_inherits_fields() -> None:
 
     assert repr(Longer(1, 2)).endswith("Longer(x=1, y=2)") and Longer(1) != Base(1)
     assert Notice(message="a") == Notice(message="a") and "Change" in Change.__init__.__qualname__
+
+
+@pytest.mark.parametrize("made", [Ref("a", ("b",)), Span("a.yaml", 1, 2)], ids=["few fields", "many fields"])
+def test_what_is_made_and_what_is_replaced_is_frozen_and_of_its_class(made: Any) -> None:
+    name = dataclasses.fields(made)[0].name
+    changed = replace(made, **{name: "c"})
+    assert changed == dataclasses.replace(made, **{name: "c"}) and getattr(made, name) != "c"
+    for one in (made, changed):
+        assert type(one) in (Ref, Span) and hash(one) == hash(copy.copy(one))
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(one, name, "d")
+
+
+def test_replace_refuses_a_field_that_there_is_not() -> None:
+    with pytest.raises((AttributeError, TypeError)):
+        replace(Span("a.yaml", 1, 2), row=3)  # type: ignore[call-arg]
+
+
+def test_replace_takes_what_has_no_slots_or_inherits() -> None:
+    @dataclass(frozen=True)
+    class Loose:
+        x: int
+        y: int = 0
+
+    @dataclass(frozen=True, slots=True)
+    class Base:
+        x: int
+
+    @dataclass(frozen=True, slots=True)
+    class Longer(Base):
+        y: int = 0
+
+    assert replace(Loose(1), y=2) == Loose(1, 2) and replace(Longer(1), x=5) == Longer(5)
