@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from mlinfra.lower import lower
 from mlinfra.lower.naming import as_recorded
@@ -18,6 +16,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, PlanError, SpecError, StateError
 from mlinfra.model.events import Notice, Sink
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.state import State
 from mlinfra.model.validation import refusal
 from mlinfra.model.values import UNKNOWN, Map, Secret, SecretRef, is_known, leaves, secret_refs, within
@@ -41,7 +40,6 @@ from mlinfra.state.stores.opening import is_default, settings_of
 if TYPE_CHECKING:
     from mlinfra.state.history import DigestRow
 
-T = TypeVar("T")
 Mode = Literal["normal", "destroy", "refresh_only"]
 Digests = Mapping[tuple[str, str], FileDigest]
 
@@ -184,6 +182,7 @@ async def session(
 ) -> AsyncIterator[Session]:
     """The right to write the state, for as long as the block lasts. StateLocked names who has it instead; ``cancelled`` ends a wait."""
     keep_out_of_git(o)
+    await a_loop()
     loop = asyncio.get_running_loop()
 
     def say(message: str) -> None:
@@ -196,25 +195,6 @@ async def session(
         yield opened
     finally:
         await opened.close()
-
-
-THREADS = 512
-"""What asyncio would take on a machine of 2 cores is 6: every provider whose SDK blocks would make six calls at once."""
-
-
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` gives, on an event loop of its own, with threads for as many calls as limiters may let through.
-
-    The result goes past the loop's main task: when it ends, ``asyncio.run`` asks for the SIGINT handler, and ``signal`` words
-    an error on the way that holds the task's result in full, a second for a plan of 10,000 resources."""
-    found: list[T] = []
-
-    async def main() -> None:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="mlinfra"))
-        found.append(await work)
-
-    asyncio.run(main())
-    return found[0]
 
 
 def connections(o: Options, resolved: Resolved, registry: Registry) -> Connections:

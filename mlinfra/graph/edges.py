@@ -42,12 +42,10 @@ def dependencies(resources: Mapping[str, Resource]) -> dict[str, tuple[str, ...]
 
 def needs_of(resource: Resource) -> tuple[str, ...]:
     """The addresses that one resource refers to or depends on, itself left out, in the order met."""
-    needs: dict[str, None] = {}
-    for ref in references(resource.attributes):
-        needs[ref.address] = None
-    for value in resource.lifecycle.replace_when:
-        for ref in references(value):
-            needs[ref.address] = None
+    refs = references(resource.attributes)
+    if resource.lifecycle.replace_when:
+        refs += references(resource.lifecycle.replace_when)
+    needs = dict.fromkeys([ref.address for ref in refs])
     for name in resource.depends_on:
         needs[name] = None
     needs.pop(resource.address, None)
@@ -67,15 +65,12 @@ def order(edges: Edges[N]) -> list[N]:
     """Every node after all that it needs; otherwise in the order given. ValueError when there is a cycle (see find_cycle)."""
     waiting = {node: len(needs) for node, needs in edges.items()}
     dependents = reverse(edges)
-    ready = deque(node for node, count in waiting.items() if count == 0)
-    ordered: list[N] = []
-    while ready:
-        node = ready.popleft()
-        ordered.append(node)
+    ordered = [node for node, count in waiting.items() if count == 0]
+    for node in ordered:  # it grows meanwhile, by those that waited for this one last
         for dependent in dependents[node]:
             waiting[dependent] -= 1
             if waiting[dependent] == 0:
-                ready.append(dependent)
+                ordered.append(dependent)
     if len(ordered) != len(edges):
         raise ValueError("there is a cycle")
     return ordered

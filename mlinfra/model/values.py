@@ -9,7 +9,7 @@ never be written) and :data:`UNKNOWN` (known only after apply). In state a secre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 from mlinfra.model import redaction
@@ -47,6 +47,10 @@ class Map(dict[str, Any]):
 
 
 EMPTY = Map()
+
+SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+"""The types of the leaves that are plain values and hold nothing: what walks a tree tells them by ``type(child) in SCALARS`` before it
+calls itself, since most of every tree is such leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +165,12 @@ DEFERRED = (Ref, Expr, SecretRef, _Unknown)
 def freeze(value: Any) -> Value:
     """Turn dicts and lists, however deep, into Maps and tuples. Leaves are returned as they are."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
+    if kind in SCALARS or kind is Map:
         return value
-    if kind is Map:
-        return value
-    if isinstance(value, (dict, Mapping)):
-        return Map({k: freeze(v) for k, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return tuple([freeze(v) for v in value])
+        return tuple([v if type(v) in SCALARS else freeze(v) for v in value])
+    if isinstance(value, (dict, Mapping)):
+        return Map({k: v if type(v) in SCALARS else freeze(v) for k, v in value.items()})
     return value
 
 
@@ -184,7 +186,7 @@ def thaw(value: Value) -> Any:
 def transform(value: Value, leaf: Callable[[Value], Value]) -> Value:
     """The same tree with ``leaf`` applied to everything that is neither Map nor tuple; shares what did not change."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
+    if kind in SCALARS:
         return leaf(value)
     if isinstance(value, dict):
         new = {k: transform(v, leaf) for k, v in value.items()}
@@ -223,24 +225,34 @@ def put(tree: Value, path: Path, value: Value) -> Value:
     return Map({**inside, str(step): put(inside.get(str(step)), rest, value)})
 
 
-def references(value: Value) -> Iterator[Ref]:
+def references(value: Value) -> list[Ref]:
     """Every reference in the tree, those inside expressions included; may repeat."""
+    found: list[Ref] = []
+    _gather(value, found)
+    return found
+
+
+def _gather(value: Value, found: list[Ref]) -> None:
+    if type(value) is Ref:
+        found.append(value)
+    for child in _inside(value):
+        kind = type(child)
+        if kind is Ref:
+            found.append(child)
+        elif kind not in SCALARS:
+            _gather(child, found)
+
+
+def _inside(value: Value) -> Iterable[Value]:
+    """What hangs below a node of a tree; below Expr and Secret too, which are leaves to everybody else."""
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, (tuple, list)):
+        return value
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
-        return
-    if kind is Ref:
-        yield value
-    elif kind is Expr:
-        for _, bound in value.bindings:
-            yield from references(bound)
-    elif kind is Secret:
-        yield from references(value.reveal())
-    elif isinstance(value, dict):
-        for child in value.values():
-            yield from references(child)
-    elif isinstance(value, (tuple, list)):
-        for child in value:
-            yield from references(child)
+    if kind is Expr:
+        return [bound for _, bound in value.bindings]
+    return (value.reveal(),) if kind is Secret else ()
 
 
 def is_known(value: Value) -> bool:
@@ -250,38 +262,24 @@ def is_known(value: Value) -> bool:
 
 def holds(value: Value, kinds: type | tuple[type, ...]) -> bool:
     """Whether a leaf of one of these types stands in the tree, inside expressions and Secrets too."""
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
-        return False
-    if isinstance(value, dict):
-        return any([holds(child, kinds) for child in value.values()])
-    if isinstance(value, (tuple, list)):
-        return any([holds(child, kinds) for child in value])
-    if isinstance(value, kinds):
-        return True
-    if kind is Expr:
-        return any([holds(bound, kinds) for _, bound in value.bindings])
-    return kind is Secret and holds(value.reveal(), kinds)
+    nodes = [value]
+    for node in nodes:  # it grows meanwhile, by what hangs below each
+        if isinstance(node, kinds):
+            return True
+        for child in _inside(node):
+            if type(child) not in SCALARS:
+                nodes.append(child)
+    return False
 
 
 def within(value: Value) -> Iterator[Value]:
-    """Every leaf of the tree, those that expressions and Secrets hold included, and these themselves."""
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
+    """Every leaf of the tree, those that expressions and Secrets hold included, and these themselves; plain values left out."""
+    if type(value) in SCALARS:
         return
-    if isinstance(value, dict):
-        for child in value.values():
-            yield from within(child)
-    elif isinstance(value, (tuple, list)):
-        for child in value:
-            yield from within(child)
-    else:
+    if not isinstance(value, (dict, tuple, list)):
         yield value
-        if kind is Expr:
-            for _, bound in value.bindings:
-                yield from within(bound)
-        elif kind is Secret:
-            yield from within(value.reveal())
+    for child in _inside(value):
+        yield from within(child)
 
 
 def secret_refs(value: Value) -> Iterator[SecretRef]:
@@ -293,13 +291,13 @@ def lookup(value: Value, path: Path) -> Value:
     """The value at ``path``; KeyError when there is none. A deferred value on the way is returned as it stands:
     ``UNKNOWN`` stays unknown, a ``Ref`` is extended by the rest of the path."""
     for index, step in enumerate(path):
-        if value is UNKNOWN:
-            return UNKNOWN
-        if isinstance(value, Ref):
-            return Ref(value.address, value.path + path[index:])
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
+            if value is UNKNOWN:
+                return UNKNOWN
+            if isinstance(value, Ref):
+                return Ref(value.address, value.path + path[index:])
             raise KeyError(path_text(path)) from None
     return value
 

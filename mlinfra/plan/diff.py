@@ -44,7 +44,8 @@ def decide(
 ) -> Decision:
     """What has to happen to this resource. ``replace_reason`` forces replacement (``--replace``)."""
     wanted = evaluate(resource, lookup)
-    triggers = substitute(resource.lifecycle.replace_when, lookup)
+    when = resource.lifecycle.replace_when
+    triggers = substitute(when, lookup) if when else ()
     if prior is None:
         after = _created(schema, wanted)
         change = _change(resource, Action.CREATE, after=after, runs=schema.runs)
@@ -52,8 +53,13 @@ def decide(
     reason = replace_reason or _replacement_reason(resource, prior, triggers, sealer)
     ignore = resource.lifecycle.ignore_changes
     same_type = prior.type == resource.type
-    asked, wanted = wanted, keep_ignored(schema, wanted, prior.attributes, ignore)
+    asked = wanted
+    if ignore:
+        wanted = keep_ignored(schema, wanted, prior.attributes, ignore)
     found, predicted = _found(schema, prior, wanted, sealer, ignore) if same_type else ((), {})
+    if not found and not reason:
+        change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
+        return Decision(change, recollect(prior.attributes, {**predicted, **wanted}), wanted)
     forced = [a for a in found if a.forces_replacement]
     if reason or forced:
         # the successor is made as the spec says: there is nothing of it yet that could be left alone
@@ -71,9 +77,6 @@ def decide(
         if not fits_beside(change, schema):  # whatever was asked for: the second would be refused
             change = replace(change, create_first=False)
         return Decision(change, after, wanted)
-    if not found:
-        change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
-        return Decision(change, recollect(prior.attributes, {**predicted, **wanted} if same_type else wanted), wanted)
     runs = schema.runs and _runs_again(schema, found)
     after = _updated(schema, prior, wanted, predicted, forget=runs)
     change = _change(
@@ -143,13 +146,20 @@ def _run_reason(found: tuple[AttributeChange, ...]) -> str:
     return f"runs again: {shown} changed"
 
 
-def _change(resource: Resource, action: Action, **fields: object) -> Change:
+def _change(
+    resource: Resource,
+    action: Action,
+    *,
+    before: Map | None = None,
+    after: Map,
+    attributes: tuple[AttributeChange, ...] = (),
+    reason: str = "",
+    create_first: bool = False,
+    runs: bool = False,
+    may_be_noop: bool = False,
+) -> Change:
     return Change(
-        action=action,
-        address=resource.address,
-        type=resource.type,
-        provider=resource.provider,
-        kind=resource.kind,
-        component=resource.component,
-        **fields,  # type: ignore[arg-type]
-    )
+        action=action, address=resource.address, type=resource.type, provider=resource.provider, kind=resource.kind,
+        component=resource.component, before=before, after=after, attributes=attributes, reason=reason, create_first=create_first,
+        runs=runs, may_be_noop=may_be_noop,
+    )  # fmt: skip

@@ -9,6 +9,8 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Resource, ResourceState
 
+_ENDS = (Action.DELETE, Action.REPLACE)
+
 
 def refuse_protected(
     changes: Sequence[Change],
@@ -24,7 +26,7 @@ def refuse_protected(
     Protection is what was recorded, or what the spec says now: removing the block does not remove it."""
     problems: list[Diagnostic] = []
     for change in changes:
-        if change.action not in (Action.DELETE, Action.REPLACE) or change.deposed:
+        if change.action not in _ENDS or change.deposed:
             continue
         verb = "replaced" if change.action is Action.REPLACE else "deleted"
         prior = priors.get((change.address, ""))

@@ -33,7 +33,7 @@ from mlinfra.model.values import (
     path_text,
     within,
 )
-from mlinfra.plan.diff import decide, evaluate, fits_beside
+from mlinfra.plan.diff import Decision, decide, evaluate, fits_beside
 from mlinfra.plan.guard import refuse_protected
 from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
@@ -96,15 +96,14 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     """The plan for ``request`` over what is ``recorded``. PlanError or SpecError with everything that stands in its way."""
     edges = dependencies(request.resources)
     addresses = ordered_or_refused(request.resources, edges)
-    recorded, moves = move(recorded, request.moved, {r.component for r in request.resources.values()})
+    recorded, moves = move(recorded, request.moved, {r.component for r in request.resources.values() if request.moved})
     seen = await _refresh(request, recorded, connections, sealer, sink)
     state = seen.state
     selected = _selection(request, addresses, edges, state)
     walk = _Walk(request, edges, state, connections, sealer, selected)
     if request.mode != "refresh_only":
         if request.mode == "normal":
-            for address in addresses:
-                await walk.visit(_filled(request.resources[address], request.secrets))
+            await walk.visit(addresses)
         walk.delete_the_rest()
     priors = state.resources
     before, after = (
@@ -115,15 +114,17 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
     spoken_of = {(c.address, c.deposed) for c in changes}
     changes = await assess(changes, priors, connections, ask=request.refresh)
     changes = settle_create_first(changes, edges, lambda c: fits_beside(c, connections.registry.type(c.type).schema))
+    acting = [c for c in changes if c.action is not Action.NOOP]
     refuse_protected(
-        changes, priors, request.resources, environment=request.environment,
+        acting, priors, request.resources, environment=request.environment,
         environment_protected=request.environment_protected, allow_data_loss=request.allow_data_loss,
     )  # fmt: skip
-    back = {to: source for source, to in moves}
-    changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
-    changes = [veiled(c, connections.registry.type(c.type).schema) for c in changes]
-    steps = make_steps(changes, request.resources, edges, priors, _holders(changes, state, connections))
-    touched = {(c.address, c.deposed) for c in changes if c.action is not Action.NOOP}
+    if moves:
+        back = {to: source for source, to in moves}
+        changes = [c if c.deposed or c.address not in back else replace(c, moved_from=back[c.address]) for c in changes]
+    changes = veiled(changes, connections.registry.schema)
+    steps = make_steps(changes, request.resources, edges, priors, _holders(acting, state, connections))
+    touched = {(c.address, c.deposed) for c in acting}
     records = {(d.address, ""): priors[(d.address, "")] for d in seen.drift if not d.gone}
     records.update({(a, ""): r for a, r in walk.noted.items()})
     referenced = {(need, "") for a, _ in touched for need in edges.get(a, ())}
@@ -134,11 +135,7 @@ async def make_plan(request: Request, recorded: State, connections: Connections,
         changes=tuple(changes),
         steps=steps,
         reads={a: r.version for (a, d), r in recorded.resources.items() if not d},
-        resources={
-            c.address: request.resources[c.address]
-            for c in changes
-            if c.action not in (Action.NOOP, Action.DELETE, Action.FORGET)
-        },
+        resources={c.address: request.resources[c.address] for c in acting if c.action not in (Action.DELETE, Action.FORGET)},
         prior=prior,
         records=tuple(r for key, r in records.items() if key not in touched),
         gone=seen.gone,
@@ -233,60 +230,80 @@ class _Walk:
         self.holders_replaced: dict[str, tuple[ResourceState, Change]] = {}
         self.replaced = set(_replacements(request, state))
 
-    async def visit(self, resource: Resource) -> None:
+    async def visit(self, addresses: Sequence[str]) -> None:
+        """Decide them one after the other, each after what it needs."""
+        imports = self.request.imports
+        for address in addresses:
+            resource = _filled(self.request.resources[address], self.request.secrets)
+            prior = self.state.get(address)
+            if resource.existing is not None:
+                await self._look_up(resource, resource.existing, prior)
+            elif self.selected is not None and address not in self.selected:
+                if prior is not None:
+                    self.values[address] = prior.attributes
+            elif prior is None and address in imports:
+                self._note(resource, prior, await self._adopted(resource, imports[address]))
+            else:
+                self._note(resource, prior, self._decided(resource, prior))
+
+    async def _look_up(self, resource: Resource, id: str, prior: ResourceState | None) -> None:
         address = resource.address
-        prior = self.state.get(address)
-        if resource.existing is not None:
-            found = await adopt(resource, resource.existing, self.connections)
-            self.existing[address] = replace(found, existing=True)
-            self.values[address] = found.attributes
-            if prior is not None and (self.selected is None or address in self.selected):
-                self._let_go(prior, found, resource)
-            return
-        if self.selected is not None and address not in self.selected:
-            if prior is not None:
-                self.values[address] = prior.attributes
-            return
-        kind = self.connections.registry.type(resource.type)
-        import_id = self.request.imports.get(address)
-        if prior is None and import_id is not None:
-            found = await adopt(resource, import_id, self.connections)
-            decision = decide(resource, found, kind.schema, self._lookup, self.sealer)
-            if decision.change.action is Action.REPLACE:
-                raise PlanError(
-                    Diagnostic(
-                        code="plan.import_replaces",
-                        message=f"importing {import_id} as {address} would replace it at once: {decision.change.reason}",
-                        hint="make the block fit what exists, then import",
-                        address=address,
-                        span=resource.span,
-                    )
-                )
-            change = replace(decision.change, action=Action.IMPORT, import_id=import_id)
-        else:
-            holder = self._replaced_holder(prior)
-            reason = BY_REQUEST if address in self.replaced and prior else ""
-            if holder is not None and not reason:
-                reason = f"{holder.address}, in which it lies, is replaced"
-            decision = decide(resource, prior, kind.schema, self._lookup, self.sealer, replace_reason=reason)
-            change = decision.change
-            if holder is not None and not holder.create_first:
-                change = replace(change, create_first=False)  # there is no room beside it: the old one goes with its holder
+        found = await adopt(resource, id, self.connections)
+        self.existing[address] = replace(found, existing=True)
+        self.values[address] = found.attributes
+        if prior is not None and (self.selected is None or address in self.selected):
+            self._let_go(prior, found, resource)
+
+    def _note(self, resource: Resource, prior: ResourceState | None, decision: Decision) -> None:
+        """Keep a change, and what those who come later must know of it."""
+        address, change = resource.address, decision.change
+        self.changes.append(change)
         self.values[address] = decision.values
-        if change.action is not Action.NOOP:
-            self.wanted[address] = decision.wanted
+        if change.action is Action.NOOP and prior is not None:
+            self._unchanged(resource, prior, decision.values)
+            return
+        self.wanted[address] = decision.wanted
         if change.action in (Action.CREATE, Action.REPLACE):
             self.made_anew.add(address)
         if change.action is Action.REPLACE and not change.may_be_noop and prior is not None:
             self.holders_replaced[address] = (prior, change)
-        if change.action is Action.NOOP and prior is not None:
-            self._warn_of_unseen(resource)
-            if decision.values is not prior.attributes:
-                self.remembered[address] = replace(prior, attributes=decision.values)
-            noted = annotate(prior, resource, self._needs(address))
-            if noted is not prior:
-                self.noted[address] = noted
-        self.changes.append(change)
+
+    def _decided(self, resource: Resource, prior: ResourceState | None) -> Decision:
+        schema = self.connections.registry.type(resource.type).schema
+        holder = self._replaced_holder(prior) if self.holders_replaced else None
+        reason = BY_REQUEST if resource.address in self.replaced and prior else ""
+        if holder is not None and not reason:
+            reason = f"{holder.address}, in which it lies, is replaced"
+        decision = decide(resource, prior, schema, self._lookup, self.sealer, replace_reason=reason)
+        if holder is not None and not holder.create_first:
+            # there is no room beside it: the old one goes with its holder
+            decision = replace(decision, change=replace(decision.change, create_first=False))
+        return decision
+
+    async def _adopted(self, resource: Resource, import_id: str) -> Decision:
+        """The import of what exists already, and what of it changes thereby. PlanError where it would be replaced."""
+        found = await adopt(resource, import_id, self.connections)
+        decision = decide(resource, found, self.connections.registry.schema(resource.type), self._lookup, self.sealer)
+        if decision.change.action is Action.REPLACE:
+            raise PlanError(
+                Diagnostic(
+                    code="plan.import_replaces",
+                    message=f"importing {import_id} as {resource.address} would replace it at once: {decision.change.reason}",
+                    hint="make the block fit what exists, then import",
+                    address=resource.address,
+                    span=resource.span,
+                )
+            )
+        return replace(decision, change=replace(decision.change, action=Action.IMPORT, import_id=import_id))
+
+    def _unchanged(self, resource: Resource, prior: ResourceState, values: Map) -> None:
+        """Take note of what is to be recorded of a resource of which nothing changes."""
+        self._warn_of_unseen(resource)
+        if values is not prior.attributes:
+            self.remembered[resource.address] = replace(prior, attributes=values)
+        noted = annotate(prior, resource, self._needs(resource.address))
+        if noted is not prior:
+            self.noted[resource.address] = noted
 
     def _let_go(self, prior: ResourceState, found: ResourceState, resource: Resource) -> None:
         """What was managed is only looked up from now on: it is forgotten, so that nothing deletes it later."""
@@ -331,7 +348,8 @@ class _Walk:
         return next((c for h, c in around if lies_in(prior, h, schema_of, moves_over=c.create_first)), None)
 
     def _needs(self, address: str) -> tuple[str, ...]:
-        return tuple([a for a in self.edges.get(address, ()) if a not in self.existing])
+        needs = tuple(self.edges.get(address, ()))
+        return tuple([a for a in needs if a not in self.existing]) if self.existing else needs
 
     def _lookup(self, ref: Ref) -> Value:
         """What a reference is worth at plan time."""
@@ -398,12 +416,10 @@ def _ending(r: ResourceState, action: Action, reason: str) -> Change:
 def _holders(changes: Sequence[Change], state: State, connections: Connections) -> dict[str, list[str]]:
     """In what each lies that is to be deleted or replaced."""
     found: dict[str, list[str]] = {}
+    schema_of = connections.registry.schema
     for change in changes:
-        r = state.get(change.address)
-        if r is None or change.action not in (Action.DELETE, Action.REPLACE):
-            continue
-        schema_of = connections.registry.schema
-        if schema_of(r.type).inside:
+        r = state.get(change.address) if change.action in (Action.DELETE, Action.REPLACE) else None
+        if r is not None and schema_of(r.type).inside:
             around = [holder for need in r.dependencies if (holder := state.get(need)) is not None]
             found[change.address] = [holder.address for holder in around if lies_in(r, holder, schema_of)]
     return found
@@ -411,10 +427,11 @@ def _holders(changes: Sequence[Change], state: State, connections: Connections) 
 
 def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -> ResourceState:
     """``prior`` with what the spec says beside the attributes; the very same object when nothing of that changed."""
-    first = resource.lifecycle.create_first is True
-    if prior.protect == resource.lifecycle.protect and prior.dependencies == needs and prior.create_first == first:
+    lifecycle = resource.lifecycle
+    first = lifecycle.create_first is True
+    if prior.protect == lifecycle.protect and prior.dependencies == needs and prior.create_first == first:
         return prior
-    return replace(prior, protect=resource.lifecycle.protect, dependencies=needs, create_first=first)
+    return replace(prior, protect=lifecycle.protect, dependencies=needs, create_first=first)
 
 
 def _filled(resource: Resource, secrets: Mapping[SecretRef, Secret]) -> Resource:

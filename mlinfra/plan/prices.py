@@ -35,10 +35,7 @@ class World:
 
     def price(self, type: str, provider: str, attributes: Map) -> Cost | None:
         """What a month of a resource with these attributes costs in this world."""
-        if type not in self._prices:
-            found = self._registry.type(type)
-            self._prices[type] = found if isinstance(found, Prices) else None
-        prices = self._prices[type]
+        prices = self.prices(type)
         if prices is None:
             return None
 
@@ -46,6 +43,13 @@ class World:
             return self._find(provider, type, attribute, value)
 
         return prices.price(attributes, self._settings.get(provider, EMPTY), find)
+
+    def prices(self, type: str) -> Prices | None:
+        """What tells the price of this type; None: it has none."""
+        if type not in self._prices:
+            found = self._registry.type(type)
+            self._prices[type] = found if isinstance(found, Prices) else None
+        return self._prices[type]
 
     def _find(self, provider: str, type: str, attribute: str, value: Value) -> Map | None:
         if isinstance(value, DEFERRED):
@@ -83,6 +87,9 @@ def priced(changes: Sequence[Change], before: World, after: World) -> list[Chang
 
     found: list[Change] = []
     for change in changes:
+        if before.prices(change.type) is None:
+            found.append(change)
+            continue
         was = cost(before, change, change.before)
         becomes = was if change.action is Action.FORGET else cost(after, change, change.after)
         same = was is None and becomes is None
@@ -94,7 +101,7 @@ def standing(recorded: Iterable[ResourceState], spoken_of: Collection[tuple[str,
     """What the resources cost of which no change speaks, by address."""
     found = {}
     for r in recorded:
-        if r.key not in spoken_of and not r.existing:
+        if world.prices(r.type) is not None and r.key not in spoken_of and not r.existing:
             cost = world.price(r.type, r.provider, r.attributes)
             if cost is not None:
                 found[r.address] = cost

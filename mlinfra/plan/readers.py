@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mlinfra.model.change import Change
@@ -12,9 +12,14 @@ from mlinfra.model.values import is_known
 from mlinfra.state.sealing import sensitive_names, veil
 
 
-def veiled(change: Change, schema: Schema) -> Change:
-    """The change with what the schema calls sensitive out of sight, also where the spec gives it in plain text."""
-    if change.after is None or not any(is_known(change.after.get(name)) for name in sensitive_names(schema.attributes)):
+def veiled(changes: Sequence[Change], schema_of: Callable[[str], Schema]) -> list[Change]:
+    """The changes with what their schemas call sensitive out of sight, also where the spec gives it in plain text."""
+    sensitive = {type: sensitive_names(schema_of(type).attributes) for type in {c.type for c in changes}}
+    return [_veiled(c, schema_of(c.type), sensitive[c.type]) if sensitive[c.type] else c for c in changes]
+
+
+def _veiled(change: Change, schema: Schema, sensitive: Sequence[str]) -> Change:
+    if change.after is None or not any(is_known(change.after.get(name)) for name in sensitive):
         return change
     return replace(change, after=veil(change.after, schema))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import RefreshProgress, RefreshStarted, Sink
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.resource import Observed, ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import Map, Value
@@ -46,17 +46,20 @@ async def refresh(
     warning; PlanError, naming each, for every other object that cannot be read."""
     groups: dict[tuple[str, str], list[ResourceState]] = defaultdict(list)
     migrated: dict[Key, ResourceState] = {}
+    type_of = connections.registry.type
     for key, r in state.resources.items():
-        kind = connections.registry.type(r.type)
-        if r.schema_version != kind.schema.version and isinstance(kind, Migrates):
+        kind = type_of(r.type)
+        schema = kind.schema
+        if r.schema_version != schema.version and isinstance(kind, Migrates):
             attributes = kind.migrate(r.attributes, r.schema_version)
-            r = replace(r, attributes=attributes, schema_version=kind.schema.version)
+            r = replace(r, attributes=attributes, schema_version=schema.version)
             migrated[key] = r
-        if not kind.schema.virtual and (only is None or key in only):
+        if not schema.virtual and (only is None or key in only):
             groups[(r.type, r.provider)].append(r)
     total = sum(len(group) for group in groups.values())
     if not total:
         return Refreshed(state=replace(state, resources={**state.resources, **migrated}) if migrated else state)
+    await a_loop()
     sink(RefreshStarted(total=total))
     answers: dict[Key, Observed | Failure | None] = {}
     done = 0

@@ -94,13 +94,14 @@ class _Builder:
         holders: Mapping[str, Sequence[str]],
     ) -> None:
         self.changes = changes
+        self.acting = [(i, c) for i, c in enumerate(changes) if c.action is not Action.NOOP]
         self.wanted = wanted
         self.edges = edges
         self.maker: dict[str, Node] = {}
         self.ender: dict[str, Node] = {}
         self.deposed: list[Node] = []
         self.forgotten: list[Node] = []
-        for i, c in enumerate(changes):
+        for i, c in self.acting:
             if c.deposed:
                 self.deposed.append((i, Operation.DELETE))
                 continue
@@ -114,7 +115,7 @@ class _Builder:
         self._late: set[str] | None = None
         self.holders = holders
         self.recorded_dependents: dict[str, list[str]] = {}
-        for (address, deposed), r in priors.items():
+        for (address, deposed), r in priors.items() if self.ender else ():
             if not deposed:
                 for need in r.dependencies:
                     self.recorded_dependents.setdefault(need, []).append(address)
@@ -122,7 +123,7 @@ class _Builder:
     def needs(self) -> dict[Node, list[Node]]:
         """Every step with the steps that it waits for."""
         needs: dict[Node, list[Node]] = {}
-        for i, c in enumerate(self.changes):  # in the order of the changes, so that the order of steps is stable
+        for i, c in self.acting:  # in the order of the changes, so that the order of steps is stable
             if c.deposed:
                 needs[(i, Operation.DELETE)] = self._after_successor(c.address)
                 continue

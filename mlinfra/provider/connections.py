@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.redaction import redact
 from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, Map, reveal, thaw
@@ -61,6 +61,7 @@ class Connections:
         return Bound(found, await self.client(instance), self.limiter(instance), instance)
 
     async def client(self, instance: str) -> Client:
+        await a_loop()
         if instance not in self._clients:
             self._clients[instance] = asyncio.ensure_future(self._connect(instance))
         connecting = self._clients[instance]

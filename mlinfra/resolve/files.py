@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mlinfra.kinds import catalog
 from mlinfra.model.component import Component
 from mlinfra.model.errors import SpecError
-from mlinfra.model.validation import refusal
 from mlinfra.provider import files
 from mlinfra.provider.contract import FileDigest, span_at
 from mlinfra.resolve.problems import Problems
@@ -70,12 +69,9 @@ def excluded_paths(resolved: Resolved) -> tuple[str, ...]:
 
 def local_paths(component: Component) -> tuple[LocalPath, ...]:
     """The local paths of a component; none when its properties are not right."""
-    if component.kind not in catalog.NAMES or component.existing is not None or not catalog.reads_files(component.kind):
+    if component.model is None or component.existing is not None or not catalog.reads_files(component.kind):
         return ()
-    try:
-        return tuple(catalog.kind(component.kind).model_validate(component.properties).local_paths())
-    except refusal():
-        return ()
+    return tuple(component.model.local_paths())
 
 
 def _reason(error: OSError | ValueError, path: str) -> str:

@@ -13,21 +13,19 @@ from typing import Any
 
 from mlinfra.model.change import MISSING
 from mlinfra.model.resource import ResourceState
-from mlinfra.model.values import UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
-
-_PLAIN = (str, int, float, bool, type(None))
+from mlinfra.model.values import SCALARS, UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
 
 
 def encode(value: Value) -> Any:
     """A JSON tree of ``value``. TypeError for a Secret (a bug: nothing unsealed may be written) and for foreign objects."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None or kind is float:
+    if kind in SCALARS:
         return value
     if isinstance(value, dict):
-        encoded = {k: encode(v) for k, v in value.items()}
+        encoded = {k: v if type(v) in SCALARS else encode(v) for k, v in value.items()}
         return {"$map": encoded} if any(k.startswith("$") for k in encoded) else encoded
     if isinstance(value, (tuple, list)):
-        return [encode(v) for v in value]
+        return [v if type(v) in SCALARS else encode(v) for v in value]
     if isinstance(value, Sealed):
         return {"$sealed": [value.digest, value.ciphertext]}
     if isinstance(value, SecretRef):
@@ -44,7 +42,7 @@ def encode(value: Value) -> Any:
         return {"$missing": True}
     if isinstance(value, Secret):
         raise TypeError("a Secret must be sealed before it is encoded")
-    if isinstance(value, _PLAIN):
+    if isinstance(value, tuple(SCALARS)):
         return value
     raise TypeError(f"a {kind.__name__} is no value of mlinfra")
 
@@ -53,12 +51,15 @@ def decode(tree: Any) -> Value:
     """The value of a JSON tree."""
     kind = type(tree)
     if kind is dict:
-        for tag in tree:
-            if tag[:1] == "$":
-                return _tagged(tag, tree)
-        return Map({k: decode(v) for k, v in tree.items()})
+        decoded: dict[str, Value] = {}
+        for key, child in tree.items():
+            if key[:1] == "$":
+                return _tagged(key, tree)
+            if type(child) not in SCALARS:
+                decoded[key] = decode(child)
+        return Map({**tree, **decoded}) if decoded else Map(tree)
     if kind is list:
-        return tuple([decode(v) for v in tree])
+        return tuple([v if type(v) in SCALARS else decode(v) for v in tree])
     return tree
 
 

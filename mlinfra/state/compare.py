@@ -10,6 +10,7 @@ from typing import Any
 from mlinfra.model.change import MISSING, AttributeChange
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import (
+    SCALARS,
     UNKNOWN,
     Expr,
     Map,
@@ -47,16 +48,16 @@ def differences(
     changes: list[AttributeChange] = []
     for name, want in wanted.items():
         have = recorded.get(name, MISSING)
-        if have is want:
+        if have is want or (want is not UNKNOWN and equal(have, want, sealer)) or (want is None and have is MISSING):
             continue
         attribute = schema.attributes.get(name, _FREE)
-        if attribute.volatile or (want is None and have is MISSING):
-            continue
-        _compare(attribute, (name,), have, want, sealer, changes)
+        if not attribute.volatile:
+            _differ(attribute, (name,), have, want, sealer, changes)
     for name in inputs_before:
-        attribute = schema.attributes.get(name, _FREE)
-        if name not in wanted and recorded.get(name) is not None and not attribute.computed:
-            _add(attribute, (name,), recorded[name], MISSING, changes)
+        if name not in wanted and recorded.get(name) is not None:
+            attribute = schema.attributes.get(name, _FREE)
+            if not attribute.computed:
+                _add(attribute, (name,), recorded[name], MISSING, changes)
     return tuple(c for c in changes if not ignored(c.path, ignore)) if ignore else tuple(changes)
 
 
@@ -116,6 +117,13 @@ def cloak(observed: Value, pattern: Value) -> Value:
 def equal(have: Value, want: Value, sealer: Sealer) -> bool:
     """Deep equality that sees through secrets; False as soon as something is unknown. A secret that is not fetched (offline),
     and a text made with a secret that is not kept, are taken as recorded."""
+    kind = type(want)
+    if kind in SCALARS and kind is type(have):
+        return bool(have == want)
+    if isinstance(want, dict) and isinstance(have, dict):
+        return want.keys() == have.keys() and all([equal(have[k], v, sealer) for k, v in want.items()])
+    if isinstance(want, tuple) and isinstance(have, tuple):
+        return len(want) == len(have) and all([equal(h, w, sealer) for h, w in zip(have, want, strict=True)])
     if isinstance(want, Expr):
         if isinstance(have, Expr):
             return have.source == want.source and equal(
@@ -124,10 +132,6 @@ def equal(have: Value, want: Value, sealer: Sealer) -> bool:
         return have is not MISSING and waits_for_secret(want)
     if isinstance(want, (Secret, SecretDigest)) or isinstance(have, (Secret, SecretDigest)):
         return have is not MISSING and want is not MISSING and _same_secret(have, want, sealer)
-    if isinstance(want, dict) and isinstance(have, dict):
-        return want.keys() == have.keys() and all(equal(have[k], v, sealer) for k, v in want.items())
-    if isinstance(want, tuple) and isinstance(have, tuple):
-        return len(want) == len(have) and all(equal(h, w, sealer) for h, w in zip(have, want, strict=True))
     if isinstance(want, bool) is not isinstance(have, bool):
         return False
     return bool(have == want)
@@ -148,6 +152,8 @@ def predict(schema: Schema, wanted: Map, *, unchanged: bool = False) -> Mapping[
 
 def recollect(recorded: Map, known: Mapping[str, Value]) -> Map:
     """``recorded`` with the secrets in it that ``known`` (wanted or foretold, and found to be the same) still has."""
+    if not holds(recorded, SecretDigest):
+        return recorded
     found = {name: _recollected(value, known[name]) for name, value in recorded.items() if name in known}
     return Map({**recorded, **found}) if any(found[n] is not recorded[n] for n in found) else recorded
 
@@ -185,10 +191,14 @@ def _same_secret(have: Value, want: Value, sealer: Sealer) -> bool:
 
 
 def _compare(attribute: Attribute, path: Path, have: Value, want: Value, sealer: Sealer, changes: list[AttributeChange]) -> None:
+    if want is UNKNOWN or not equal(have, want, sealer):
+        _differ(attribute, path, have, want, sealer, changes)
+
+
+def _differ(attribute: Attribute, path: Path, have: Value, want: Value, sealer: Sealer, changes: list[AttributeChange]) -> None:
+    """Note where below ``path`` two values differ that are not the same, unless the schema says that this one does not count."""
     if want is UNKNOWN:
         _add(attribute, path, have, UNKNOWN, changes)
-        return
-    if equal(have, want, sealer):
         return
     if len(path) == 1 and have is not MISSING and is_known(want):
         if attribute.same is not None and attribute.same(have, want):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
+import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ class Sealer:
 
     def open(self, value: Value) -> Value:
         """The tree with everything that :meth:`keep` encrypted as Secrets again; digests stay. StateError with another key."""
-        return transform(value, self._opened)
+        return value if self._keyring is None else transform(value, self._opened)
 
     def _opened(self, leaf: Value) -> Value:
         if not isinstance(leaf, Sealed) or self._keyring is None:
@@ -156,7 +156,7 @@ def load_key(store: Store, prefix: str, *, create: bool) -> bytes:
         return found.data
     if store.get(prefix + ENVELOPE) is not None:
         raise no_encryption()
-    fresh = secrets.token_bytes(32)
+    fresh = os.urandom(32)
     if create:
         try:
             store.put_if(prefix + KEY, fresh, None)

@@ -7,7 +7,6 @@ docs/decisions/0018.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 import uuid
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, StateError
+from mlinfra.model.loops import asyncio
 from mlinfra.model.state import State
 from mlinfra.state.entries import Begin, Entry, Ledger
 from mlinfra.state.journal import REQUEST, SNAPSHOT, Reading, read_journal

@@ -89,6 +89,7 @@ def test_local_paths_of_a_module_are_relative_to_the_module(tmp_path: Path) -> N
     module = "resources:\n  b: {kind: bucket}\n  d: {kind: dataset, bucket: '${b}', source: files/t.csv}\n"
     files = {"modules/m/mlinfra.yaml": module, "modules/m/files/t.csv": "a,b"}
     found = resolved(tmp_path, "modules: {m: {source: ./modules/m}}\n", files)
-    assert component(found, "module.m.d").properties["source"] == "modules/m/files/t.csv"
+    made = component(found, "module.m.d")
+    assert made.properties["source"] == made.model.source == "modules/m/files/t.csv"
     assert read_digests(found)[("modules/m/files/t.csv", "data")].size == 3
     assert set(excluded_paths(found)) == {"mlinfra.yaml", "modules/m/mlinfra.yaml", "modules/m/files/t.csv"}

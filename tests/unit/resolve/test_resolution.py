@@ -53,6 +53,21 @@ def test_unknown_environment_lists_those_there_are(tmp_path: Path) -> None:
     assert error.value.diagnostics[0].hint == "did you mean 'prod'?; the spec has dev, prod, ci"
 
 
+def test_what_a_component_needs_stands_before_it(tmp_path: Path) -> None:
+    text = "resources:\n  c: {kind: data, input: 'x-${b.output}', depends_on: [a]}\n  b: {kind: data, tags: {t: '${a.output}'}}\n  a: {kind: data}\n"
+    assert list(resolved(tmp_path, text).needs.items()) == [("a", ()), ("b", ("a",)), ("c", ("b", "a"))]
+
+
+def test_a_component_with_a_mistake_has_no_model(tmp_path: Path) -> None:
+    found, _ = examine(load(write(tmp_path, "resources: {good: {kind: bucket}, bad: {kind: bucket, nmae: x}}\n")), Inputs())
+    assert [(c.name, c.model is None) for c in found.components] == [("good", False), ("bad", True)]
+
+
+def test_a_reference_that_means_nothing_is_shown_at_its_first_name(tmp_path: Path) -> None:
+    found = problem(tmp_path, "resources: {a: {kind: data, input: '${  b.output }'}}\n")
+    assert (found.code, under_caret(tmp_path, found)[:4]) == ("reference.unknown_name", "b.ou")
+
+
 def test_provider_settings_must_be_known(tmp_path: Path) -> None:
     found = problem(tmp_path, "providers: {aws: {region: '${raw.uri}'}}\nresources: {raw: {kind: bucket}}\n")
     assert (found.code, under_caret(tmp_path, found)[:5]) == ("expression.not_known", "'${ra")
