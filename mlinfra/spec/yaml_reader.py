@@ -187,9 +187,9 @@ class _Builder:
         while True:
             event = next_event()
             kind = type(event)
+            start, end = event.start_mark, event.end_mark
+            mark = (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
             if kind is scalar:
-                start, end = event.start_mark, event.end_mark
-                mark = (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
                 value = text = event.value
                 if event.tag is not None:
                     value = self._tagged(event, mark)
@@ -206,8 +206,8 @@ class _Builder:
                 if event.anchor is not None:
                     self._anchors[event.anchor] = _Anchored(value, text, 1, 0)
             elif kind is mapping_start or kind is sequence_start:
-                opened = self._open(event, YamlMap if kind is mapping_start else YamlList, nodes, len(stack))
-                frame.next = self._no_key(opened.node.mark) if expected is None else expected
+                opened = self._open(event, mark, YamlMap if kind is mapping_start else YamlList, nodes, len(stack))
+                frame.next = self._no_key(mark) if expected is None else expected
                 frame.key_mark = key_mark
                 stack.append(frame)
                 frame = opened
@@ -215,14 +215,13 @@ class _Builder:
                 nodes += 1
                 continue
             elif kind is mapping_end or kind is sequence_end:
-                self._close(frame, event, nodes)
-                value, text, mark, height = node, None, node.mark, frame.height + 1
+                self._close(frame, mark, nodes)
+                closed, value, text, mark = frame, node, None, node.mark
                 frame = stack.pop()
                 node, expected, key_mark = frame.node, frame.next, frame.key_mark
-                if frame.height < height:
-                    frame.height = height
+                if frame.height <= closed.height:
+                    frame.height = closed.height + 1
             elif kind is alias:
-                mark = _mark(event)
                 target = self._target(event.anchor, mark, [*stack, frame], expected)
                 value, text = target.value, target.text
                 nodes += target.size
@@ -230,11 +229,11 @@ class _Builder:
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    self._problem("yaml.many_documents", "a spec is one YAML document; a second one starts here", _mark(event),
+                    self._problem("yaml.many_documents", "a spec is one YAML document; a second one starts here", mark,
                                   hint="put it into a file of its own, or remove the '---'")  # fmt: skip
                     raise _GiveUp
                 continue
-            elif event is None or kind is yaml.StreamEndEvent:
+            elif kind is yaml.StreamEndEvent:
                 return
             else:
                 continue
@@ -295,22 +294,16 @@ class _Builder:
         self._problem("yaml.unknown_tag", f"the tag {shown[:60]} is not known here", mark,
                       hint="remove it; values that are computed are written as ${…}")  # fmt: skip
 
-    def _open(self, event: Any, make: type[YamlMap] | type[YamlList], nodes: int, depth: int) -> _Frame:
-        mark = _mark(event)
+    def _open(self, event: Any, mark: Mark, make: type[YamlMap] | type[YamlList], nodes: int, depth: int) -> _Frame:
         if event.tag is not None and event.tag not in ("!", _TAG + ("map" if make is YamlMap else "seq")):
             self._unknown_tag(event.tag, mark)
         if depth >= MAX_DEPTH:
             self._too_deep(mark)
         return _Frame(make(self.file, mark), event.flow_style, event.anchor, nodes)
 
-    def _close(self, frame: _Frame, event: Any, nodes: int) -> None:
+    def _close(self, frame: _Frame, mark: Mark, nodes: int) -> None:
         node = frame.node
-        if frame.flow:
-            end = event.end_mark
-            line, column = end.line + 1, end.column + 1
-        else:
-            line, column = _end_of_last(node)
-        node.mark = (node.mark[0], node.mark[1], line, column)
+        node.mark = node.mark[:2] + (mark[2:] if frame.flow else _end_of_last(node))
         if frame.merged is not None:
             self._merge(node, *frame.merged)
         if frame.anchor is not None:
@@ -375,11 +368,6 @@ class _Builder:
             for key in source:
                 if key not in node:
                     node.take(source, key)
-
-
-def _mark(event: Any) -> Mark:
-    start, end = event.start_mark, event.end_mark
-    return (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
 def _end_of_last(node: YamlMap | YamlList) -> tuple[int, int]:

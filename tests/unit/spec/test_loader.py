@@ -136,6 +136,7 @@ def test_a_resource_has_its_common_keys_and_its_properties_apart(tmp_path: Path)
     assert str(block.span) == place_of("all:")
     assert str(block.properties.key_span("Driver")) == place_of("Driver")
     assert str(block.properties.value_span("tags")) == place_of("[x]}")
+    assert str(block.node.value_span("tags")) == place_of("{team: ml")
 
 
 def test_modules_are_read(tmp_path: Path) -> None:
