@@ -1,5 +1,8 @@
 """The operations of a step: create, update, delete, import, forget. Each journals an intent, asks the provider, records.
 
+The intent is durable before the provider is asked. What came of it is only handed to the journal, which keeps the order: it is
+durable before the intent of any step that needs this one is, and so before the world sees that step.
+
 A failure that leaves open whether the cloud did it (a timeout, a lost connection) leaves the intent open: the next run
 looks it up. A definite refusal closes it.
 """
@@ -35,10 +38,11 @@ _OPEN_ENDED = (Timeout, Transient, Throttled, Conflict, BrokenContract)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``unchanged``: nothing had to be done."""
+    """``unchanged``: nothing had to be done. ``durable``: done once it is on record; None when it is, or nothing had to be recorded."""
 
     id: str = ""
     unchanged: bool = False
+    durable: asyncio.Future[None] | None = None
 
 
 class Operations:
@@ -71,8 +75,7 @@ class Operations:
                 case Operation.IMPORT:
                     return await self._import(index, change)
                 case Operation.FORGET:
-                    await self.session.append(Drop(address=change.address))
-                    return Result()
+                    return Result(durable=self.session.post(Drop(address=change.address)))
                 case Operation.READ:
                     return Result(unchanged=True)
 
@@ -187,10 +190,9 @@ class Operations:
         self, resource: Resource, schema: Schema, recorded: ResourceState, triggers: Value, current: ResourceState
     ) -> Result:
         """Nothing to do in the world; what the spec says beside the attributes is noted."""
-        self.live.set(resource.address, recorded.attributes)
+        self.live.set(resource.address, recorded.id, recorded.attributes)
         noted = self._record(resource, schema, recorded.attributes, recorded.id, triggers, before=current)
-        await self.session.append(Record(resource=noted))
-        return Result(recorded.id, unchanged=True)
+        return Result(recorded.id, unchanged=True, durable=self.session.post(Record(resource=noted)))
 
     async def _delete(self, index: int, number: int, change: Change) -> Result:
         if number in self._cut_off:
@@ -219,8 +221,10 @@ class Operations:
             if not isinstance(failure, _OPEN_ENDED) and not virtual:
                 await self.session.append(Close(op=op))
             raise
-        await self.session.append(Drop(address=change.address, deposed=deposed, op=op))
-        return Result(recorded.id)
+        durable = self.session.post(Drop(address=change.address, deposed=deposed, op=op))
+        if change.action is Action.REPLACE:
+            await asyncio.shield(durable)  # its successor is made at the same address, which the ledger must say is free
+        return Result(recorded.id, durable=durable)
 
     async def _import(self, index: int, change: Change) -> Result:
         resource = self.plan.resources[change.address]
@@ -232,7 +236,10 @@ class Operations:
         if found is None:
             raise NotFound(f"there is no {resource.type} with the id {change.import_id!r} any more")
         _, triggers = await self._wanted(resource)
-        return await self._made(resource, kind.schema, Map(), triggers, found, "", before=None)
+        made = await self._made(resource, kind.schema, Map(), triggers, found, "", before=None)
+        if made.durable is not None:
+            await asyncio.shield(made.durable)  # an update of it may follow, which begins with what the ledger says
+        return made
 
     async def _made(
         self,
@@ -254,29 +261,31 @@ class Operations:
         attributes = attributes_of(schema, wanted, answer)
         if untold:
             attributes = Map({**untold, **attributes})
-        self.live.set(resource.address, attributes)
+        self.live.set(resource.address, answer.id, attributes)
         record = self._record(resource, schema, attributes, answer.id, triggers, before=before)
-        await self.session.append(Record(resource=record, op=op))
+        durable = self.session.post(Record(resource=record, op=op))
         if complaint:
+            await asyncio.shield(durable)
             raise refuse(resource.provider, complaint)
-        return Result(answer.id)
+        return Result(answer.id, durable=durable)
 
     def _record(
         self, resource: Resource, schema: Schema, attributes: Map, id: str, triggers: Value, *,
         before: ResourceState | None, tainted: bool = False,
     ) -> ResourceState:  # fmt: skip
-        ledger = self.session.ledger
         # a fresh object starts above every number that its address ever had: a plan that saw an earlier one is stale
-        version = before.version + 1 if before else ledger.serial + 1
+        version = before.version + 1 if before else self.session.ledger.serial + 1
         return to_record(
             resource, schema, attributes, id, self.session.sealer,
-            triggers=triggers, version=version, known=ledger.resources, tainted=tainted,
+            triggers=triggers, version=version, is_recorded=self.live.is_recorded, tainted=tainted,
         )  # fmt: skip
 
     def _seen(self, recorded: ResourceState) -> ResourceState:
         """The record with the values that refresh saw, secrets in memory included."""
         seen = self.plan.prior.get(recorded.key)
-        return replace(recorded, attributes=seen.attributes, id=seen.id) if seen is not None else recorded
+        if seen is None or (seen.id == recorded.id and seen.attributes == recorded.attributes):
+            return recorded
+        return replace(recorded, attributes=seen.attributes, id=seen.id)
 
     def _differences(
         self, schema: Schema, recorded: ResourceState, wanted: Map, resource: Resource
@@ -302,9 +311,9 @@ class Operations:
         if self.live.needs_reading:
             await self.read_again()
             wanted = self.live.resolve(resource.attributes)
-        unknown = [path for path, leaf in leaves(wanted) if not is_known(leaf)]
-        if unknown:
-            raise self._not_known(unknown[0], resource)
+        if not is_known(wanted):
+            unknown = next(path for path, leaf in leaves(wanted) if not is_known(leaf))
+            raise self._not_known(unknown, resource)
         return wanted, self.live.resolve(resource.lifecycle.replace_when)
 
     def _not_known(self, path: Path, resource: Resource) -> Invalid:
@@ -330,7 +339,7 @@ class Operations:
                 bound = await self.connections.bind(recorded.type, recorded.provider)
                 found = await call(lambda b=bound, r=recorded: b.type.read(b.client, r), bound.limiter, provider=bound.provider)  # type: ignore[misc]
                 if found is not None:
-                    self.live.set(address, attributes_of(bound.type.schema, recorded.attributes, found))
+                    self.live.set(address, recorded.id, attributes_of(bound.type.schema, recorded.attributes, found))
             self.live.unreadable.add(address)  # what is not known now, nobody will tell
             self.live.needs_reading.discard(address)
 

@@ -21,11 +21,12 @@ class Fate(Enum):
 async def run_graph(
     needs: Sequence[Sequence[int]],
     work: Callable[[int], Awaitable[bool]],
+    done: Callable[[int], None],
     blocked: Callable[[int, int], None],
     stop: Stop,
 ) -> list[Fate]:
-    """Run job ``i`` by ``work(i)``, which says whether it succeeded. ``blocked(i, cause)`` is told of each job that is not
-    tried; ``cause`` is the index of the failed job, or -1 after an interruption. Time and memory are linear in jobs and needs.
+    """Run job ``i`` by ``work(i)``, which says whether it succeeded. ``done(i)`` is told of each job that did, before anything that
+    needs it begins, ``blocked(i, cause)`` of each that is not tried; ``cause`` is the index of the failed job, or -1 after an interruption. Time and memory are linear in jobs and needs.
 
     A first stop request starts nothing new; a second one cancels what runs. An exception of ``work`` ends everything."""
     waiting = [len(set(n)) for n in needs]
@@ -80,6 +81,7 @@ async def run_graph(
                 job = running.pop(task)
                 if not task.cancelled() and task.result():
                     fates[job] = Fate.DONE
+                    done(job)
                     for dependent in dependents[job]:
                         waiting[dependent] -= 1
                         if waiting[dependent] == 0:

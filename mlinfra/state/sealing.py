@@ -17,7 +17,20 @@ from typing import TYPE_CHECKING
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Expr, Map, Sealed, Secret, SecretDigest, SecretRef, Value, is_known, reveal, thaw, transform
+from mlinfra.model.values import (
+    Expr,
+    Map,
+    Sealed,
+    Secret,
+    SecretDigest,
+    SecretRef,
+    Value,
+    holds,
+    is_known,
+    reveal,
+    thaw,
+    transform,
+)
 from mlinfra.state.store import Store, StoreConflict
 
 if TYPE_CHECKING:
@@ -60,7 +73,7 @@ class Sealer:
 
     def seal(self, value: Value) -> Value:
         """The tree with every Secret replaced by its digest, or by the place where it is to be fetched."""
-        return transform(value, self._sealed_leaf)
+        return transform(value, self._sealed_leaf) if holds(value, Secret) else value
 
     def _sealed_leaf(self, leaf: Value) -> Value:
         if isinstance(leaf, Secret):

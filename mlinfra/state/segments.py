@@ -24,6 +24,7 @@ from mlinfra.state.codec import decode, decode_resource, encode, encode_resource
 from mlinfra.state.entries import Entry, Intent, decode_entry, encode_entry
 from mlinfra.state.formats import FORMAT, refuse_newer, upgrade
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _SEALED = b"mlinfra-encrypted-"
 _NUMBER = re.compile(r"\d{12,}")
 
@@ -148,7 +149,7 @@ def _damaged(why: str) -> StateError:
 
 
 def _lines(trees: Iterable[dict[str, Any]]) -> bytes:
-    return "".join([json.dumps(t, separators=(",", ":")) + "\n" for t in trees]).encode()
+    return "".join([_compact(t) + "\n" for t in trees]).encode()
 
 
 def _with_header(header: dict[str, Any], body: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """Writing the state under a lock.
 
 ``open_session`` takes the lock and returns a :class:`Session`, whose ``append`` is durable when it returns: entries that arrive
-while a flush is under way go out together in the next one (group commit). Why a holder that lost its lock cannot write:
-docs/decisions/0018.
+while a flush is under way go out together in the next one (group commit). Entries become durable in the order in which they are
+given, so that nobody has to wait for what he has given to ``post`` before he gives the next. Why a holder that lost its lock cannot
+write: docs/decisions/0018.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ class Session:
         self._garbage = [*found.stale, *found.later]
         self._found = found
         self._pending: list[tuple[Sequence[Entry], asyncio.Future[None]]] = []
+        self._posted: asyncio.Future[None] | None = None
+        self._latest: asyncio.Future[None] | None = None
         self._flusher: asyncio.Task[None] | None = None
         self._gathered = asyncio.Event()
         self._wanted = 0
@@ -116,15 +119,31 @@ class Session:
 
     async def append(self, *entries: Entry) -> None:
         """Make the entries durable, in order, and apply them to the ledger. Raises when the lock or the store was lost."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(entries, future)
+        await future  # who is cancelled here takes only the future along: the entries are written all the same
+
+    def post(self, *entries: Entry) -> asyncio.Future[None]:
+        """The same without waiting: the future is done when they are durable and in the ledger, all that was posted before with them.
+        It is others' as well, so nobody may cancel it."""
+        if self._posted is None:
+            self._posted = self._latest = asyncio.get_running_loop().create_future()
+        self._enqueue(entries, self._posted)
+        return self._posted
+
+    def _enqueue(self, entries: Sequence[Entry], future: asyncio.Future[None]) -> None:
         if self._failed is not None:
             raise self._failed
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((entries, future))
         if len(self._pending) >= self._wanted:
             self._gathered.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
-        await future  # who is cancelled here takes only the future along: the entries are written all the same
+
+    async def settled(self) -> None:
+        """Wait until all that was posted is durable. Raises when it cannot be, because the lock or the store was lost."""
+        if self._latest is not None:
+            await asyncio.shield(self._latest)
 
     async def restore(self, state: State) -> None:
         """Put ``state`` in the place of everything that is recorded; open intents are kept. One atomic write."""
@@ -141,7 +160,7 @@ class Session:
             while self._pending:
                 await asyncio.sleep(0)  # let everything that is ready now join this flush
                 await self._company()
-                batch, self._pending = self._pending, []
+                batch, self._pending, self._posted = self._pending, [], None
                 entries = [e for group, _ in batch for e in group]
                 try:
                     await asyncio.to_thread(self._write, entries)
@@ -157,7 +176,8 @@ class Session:
                     for _, future in [*batch, *self._pending]:
                         if not future.done():
                             future.set_exception(error)
-                    self._pending = []
+                            future.exception()  # nobody has to ask for it: whatever comes next raises it again
+                    self._pending, self._posted = [], None
                     return
         finally:
             self._flusher = None
