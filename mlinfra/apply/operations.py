@@ -10,6 +10,7 @@ looks it up. A definite refusal closes it.
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -56,6 +57,12 @@ class Operations:
         self.sink = sink
         self._cut_off: set[int] = set()
         self._deposed: dict[int, str] = {}
+        self._random = random.Random()
+
+    def _token(self) -> str:
+        """A new UUID without dashes. Its generator is our own, seeded by the operating system once: asking that each time lets another
+        thread go first each time, and what user code does to Python's shared one must not repeat a token."""
+        return uuid.UUID(int=self._random.getrandbits(128), version=4).hex
 
     def schema(self, type_name: str) -> Schema:
         return self.connections.registry.type(type_name).schema
@@ -95,7 +102,7 @@ class Operations:
         ):
             self._cut_off.add(number)
             return Result(old.id if old else "", unchanged=True)
-        op = uuid.uuid4().hex
+        op = self._token()
         opening: list[Entry] = []
         if change.action is Action.REPLACE and change.create_first and old is not None:
             self._deposed[number] = op[:8]
@@ -169,7 +176,7 @@ class Operations:
                 f"{path_text(forced[0].path)} turned out to need a replacement, which this plan does not contain",
                 hint="run plan and apply again",
             )
-        op = uuid.uuid4().hex
+        op = self._token()
         if not schema.virtual:
             await self.session.append(Intent(op=op, operation="update", address=address, resource=current))
         desired = self._desired(resource, wanted)
@@ -208,7 +215,7 @@ class Operations:
         if recorded is None:
             return Result(unchanged=True)
         bound = await self.connections.bind(recorded.type, recorded.provider)
-        op = uuid.uuid4().hex
+        op = self._token()
         virtual = bound.type.schema.virtual
         if not virtual:
             await self.session.append(Intent(op=op, operation="delete", address=change.address, resource=recorded))

@@ -26,7 +26,8 @@ async def run_graph(
     stop: Stop,
 ) -> list[Fate]:
     """Run job ``i`` by ``work(i)``, which says whether it succeeded. ``done(i)`` is told of each job that did, before anything that
-    needs it begins, ``blocked(i, cause)`` of each that is not tried; ``cause`` is the index of the failed job, or -1 after an interruption. Time and memory are linear in jobs and needs.
+    needs it begins, and ``blocked(i, cause)`` of each that is not tried; ``cause`` is the index of the failed job, or -1 after an
+    interruption. Time and memory are linear in jobs and needs.
 
     A first stop request starts nothing new; a second one cancels what runs. An exception of ``work`` ends everything."""
     waiting = [len(set(n)) for n in needs]

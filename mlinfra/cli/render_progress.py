@@ -25,6 +25,8 @@ from mlinfra.model.events import (
 
 _REMIND = 10.0
 """Seconds between two reminders that a step still runs, where nothing moves."""
+_LATEST = 0.1
+"""Seconds that a line may wait for others, which one system call then writes."""
 _BLOCKED_SHOWN = 10
 
 
@@ -48,9 +50,11 @@ class Progress:
         starts: bool = True,
         total: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
-        """``starts``: whether a step's start and its progress get lines of their own; ``total`` steps are expected."""
-        self._say, self._style, self._starts, self._clock = say, style, starts, clock
+        """``starts``: whether a step's start and its progress get lines of their own; ``total`` steps are expected; ``flush`` lets out
+        what ``say`` keeps back."""
+        self._say, self._style, self._starts, self._clock, self._flush = say, style, starts, clock, flush
         self._lock = threading.RLock()
         self._runs: dict[int, bool] = {}
         self._blocked = 0
@@ -106,13 +110,14 @@ class Progress:
         return self._style.dim(line) if isinstance(event, StepProgress) else line
 
     def remind(self) -> None:
-        """Say of every step that has been quiet for long that it still runs."""
+        """Say of every step that has been quiet for long that it still runs, and let out what was said."""
         with self._lock:
             now = self._clock()
             for step in self.running.values():
                 if now - step.reminded >= _REMIND:
                     step.reminded = now
                     self._say(harmless(still_running(step.address, step.operation, now - step.since)))
+            self._flush()
 
     def finish(self) -> None:
         """Say what was left out."""
@@ -145,11 +150,11 @@ def progress(terminal: Terminal, *, total: int = 0, notice: Callable[[], str] = 
         with _live(terminal, total, notice) as sink:
             yield sink
         return
-    shown = Progress(terminal.line, style=terminal.style, total=total)
+    shown = Progress(terminal.line_soon, style=terminal.style, total=total, flush=terminal.flush)
     ended = threading.Event()
 
     def remind() -> None:
-        while not ended.wait(1.0):
+        while not ended.wait(_LATEST):
             shown.remind()
 
     thread = threading.Thread(target=remind, name="mlinfra-progress", daemon=True)
@@ -160,6 +165,7 @@ def progress(terminal: Terminal, *, total: int = 0, notice: Callable[[], str] = 
         ended.set()
         thread.join()
         shown.finish()
+        terminal.flush()
 
 
 @contextmanager

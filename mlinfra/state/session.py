@@ -163,7 +163,8 @@ class Session:
                 batch, self._pending, self._posted = self._pending, [], None
                 entries = [e for group, _ in batch for e in group]
                 try:
-                    await asyncio.to_thread(self._write, entries)
+                    number = self._position + 1
+                    await asyncio.to_thread(self._write, number, encode_segment(number, self.lease.epoch, entries))
                     for entry in entries:
                         self.ledger.apply(entry)
                     for _, future in batch:
@@ -190,10 +191,10 @@ class Session:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._gathered.wait(), PATIENCE)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, number: int, data: bytes) -> None:
         self._lock.check()
         try:
-            self._put_segment(entries)
+            self._put_segment(number, data)
         except StoreConflict:
             raise lost(self.lease) from None
         if not self._lock.current:
@@ -201,10 +202,8 @@ class Session:
             with self._lock_guard:
                 self._lock.verify()
 
-    def _put_segment(self, entries: Sequence[Entry]) -> None:
-        number = self._position + 1
+    def _put_segment(self, number: int, data: bytes) -> None:
         key = self._location.prefix + segment_key(number)
-        data = encode_segment(number, self.lease.epoch, entries)
         try:
             self._store.put_if(key, data, None)
         except OSError as error:
@@ -221,7 +220,8 @@ class Session:
         if self._found.irregular:
             self._tidy()
         entry = Begin(operation=self.lease.operation, epoch=self.lease.epoch, owner=str(self.lease), time=time.time())
-        self._put_segment([entry])
+        number = self._position + 1
+        self._put_segment(number, encode_segment(number, self.lease.epoch, [entry]))
         self._fences.append(Fence(self._position, entry.time))
         self.ledger.apply(entry)
         self._renewer.start()
