@@ -56,7 +56,7 @@ class Progress:
         what ``say`` keeps back."""
         self._say, self._style, self._starts, self._clock, self._flush = say, style, starts, clock, flush
         self._lock = threading.RLock()
-        self._runs: dict[int, bool] = {}
+        self._runs: set[int] = set()
         self._blocked = 0
         self.running: dict[int, _Running] = {}
         self.total, self.done, self.refreshed = total, 0, ""
@@ -71,10 +71,10 @@ class Progress:
             self.refreshed = f"Refreshing {event.done:,} of {event.total:,}" if event.done < event.total else ""
             return
         operation = ""
-        if isinstance(event, StepStarted):
-            self._runs[event.step] = event.runs and event.operation in ("create", "update")
+        if isinstance(event, StepStarted) and event.runs and event.operation in ("create", "update"):
+            self._runs.add(event.step)
         if isinstance(event, (StepStarted, StepFinished, StepFailed)):
-            operation = "run" if self._runs.get(event.step) else event.operation
+            operation = "run" if event.step in self._runs else event.operation
         line = event_text(event, operation)
         if isinstance(event, RefreshStarted):
             if not self._starts:
@@ -88,7 +88,7 @@ class Progress:
             if step is not None and line:
                 step.message = line.removeprefix(harmless(step.address) + ": ")
             # The words of the user's own code stay to be read; a provider's status is only of the moment.
-            line = line if self._starts or self._runs.get(event.step) or isinstance(event, StepRetry) else None
+            line = line if self._starts or event.step in self._runs or isinstance(event, StepRetry) else None
         elif isinstance(event, (StepFinished, StepFailed)):
             self.running.pop(event.step, None)
             self.done += 1
@@ -100,6 +100,8 @@ class Progress:
             self._say(self._painted(event, line))
 
     def _painted(self, event: Event, line: str) -> str:
+        if not self._style.color:
+            return line
         if isinstance(event, StepFailed):
             return self._style.red(line)
         if isinstance(event, (StepBlocked, StepRetry)):

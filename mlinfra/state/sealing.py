@@ -118,10 +118,11 @@ class Sealer:
         was computed: nobody can give it a second time, so it is kept encrypted where the state is."""
         sealed: dict[str, Value] = {}
         changed = False
+        secrets = holds(attributes, Secret)
         for name, value in attributes.items():
             computed = self._keyring is not None and inputs is not None and name not in inputs
             attribute = schema.attributes.get(name)
-            written = self.keep(value) if computed else self.seal(value)
+            written = value if not secrets else self.keep(value) if computed else self.seal(value)
             if (
                 attribute is not None
                 and attribute.sensitive

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from mlinfra import __version__
@@ -110,8 +111,10 @@ def encode_snapshot(
     return _with_header(header, body)
 
 
+@lru_cache(maxsize=1)
 def decode_snapshot(data: bytes) -> Snapshot:
-    """StateError when it is damaged or was written by a newer mlinfra."""
+    """StateError when it is damaged or was written by a newer mlinfra. The last one is remembered: an apply reads under its lock what its
+    plan has read without."""
     header, body = _checked(data)
     if header is None:
         raise _damaged("its checksum does not fit its content")
