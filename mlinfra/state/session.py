@@ -36,6 +36,9 @@ KEEP = 100
 HEAVY = 2 * 1024 * 1024
 """Bytes (see ``journal.REQUEST``) that a journal may weigh, or as much as its snapshot if that is larger, before it is folded in."""
 
+TURNS = 4
+"""Turns of the event loop for which a flush waits: so many from the end of a step to the intent of one that needs it."""
+
 COMPANY = 20
 PATIENCE = 2.0
 """A flush to a remote store waits for so many appends, or half of the operations under way if those are fewer, and no longer
@@ -158,7 +161,6 @@ class Session:
     async def _flush(self) -> None:
         try:
             while self._pending:
-                await asyncio.sleep(0)  # let everything that is ready now join this flush
                 await self._company()
                 batch, self._pending, self._posted = self._pending, [], None
                 entries = [e for group, _ in batch for e in group]
@@ -184,6 +186,11 @@ class Session:
             self._flusher = None
 
     async def _company(self) -> None:
+        """Let what is ready now join the flush, and the intent of a step that waits for what is about to be recorded."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if len(self._pending) >= COMPANY:
+                break
         wanted = min(COMPANY, len(self.ledger.intents) // 2) if is_remote(self._store) else 0
         if len(self._pending) < wanted:
             self._wanted = wanted
