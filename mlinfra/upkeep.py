@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,6 +15,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError, SpecError, StateError
 from mlinfra.model.events import Sink, discard
+from mlinfra.model.loops import asyncio, run_async
 from mlinfra.model.plan import Plan
 from mlinfra.model.redaction import redact
 from mlinfra.model.resource import Resource, ResourceState
@@ -37,7 +37,6 @@ from mlinfra.workspace import (
     location,
     location_now,
     named_as_made,
-    run_async,
     session,
     spec_from_texts,
     to_rows,

@@ -5,7 +5,6 @@ Every function is synchronous and takes :class:`~mlinfra.workspace.Options`; pro
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import threading
@@ -21,6 +20,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError, PlanStale, SpecError
 from mlinfra.model.events import ApplyFinished, Notice, Sink, discard
+from mlinfra.model.loops import a_loop, asyncio, run_async
 from mlinfra.model.plan import Plan
 from mlinfra.model.resource import Resource
 from mlinfra.model.state import State
@@ -42,7 +42,6 @@ from mlinfra.workspace import (
     fetch_secrets,
     location,
     named_as_made,
-    run_async,
     session,
     spec_from_texts,
     texts_of,
@@ -244,6 +243,7 @@ def _check_secrets(planned: Planned, secrets: Mapping[SecretRef, Secret], sealer
 
 async def _outlived(o: Options, where: Location, sink: Sink) -> bool:
     """Wait until it is known whether the holder of the lock lives; whether it does not, and what it left can be looked up."""
+    await a_loop()
     loop = asyncio.get_running_loop()
     gone = threading.Event()
 
@@ -299,6 +299,7 @@ async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, s
     if planned.plan.is_empty and not planned.plan.has_notes and not where.read().intents:
         nothing = ApplyFinished(added=0, changed=0, destroyed=0, failed=0, blocked=0, unchanged=0, elapsed=0.0)
         return Applied(state=planned.state, outputs=planned.state.outputs, failures=(), summary=nothing)
+    await a_loop()
     secrets = await _secrets_to_apply(o, planned)
     connected = connections(o, resolved, registry)
     async with session(o, where, planned.operation, sink, cancelled=lambda: stop.level > 0) as held:

@@ -3,16 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Literal
 
 from mlinfra.lower import lower
 from mlinfra.lower.naming import as_recorded
@@ -21,7 +16,9 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, PlanError, SpecError, StateError
 from mlinfra.model.events import Notice, Sink
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.state import State
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import UNKNOWN, Map, Secret, SecretRef, is_known, leaves, secret_refs, within
 from mlinfra.provider.connections import Connections
 from mlinfra.provider.contract import FileDigest, ProviderContext, span_at
@@ -36,14 +33,13 @@ from mlinfra.spec.own_folder import HOME, make_own_folder
 from mlinfra.spec.positions import MergedMap, Spans
 from mlinfra.state import secret_sources
 from mlinfra.state.cloud_access import CloudRefused
-from mlinfra.state.encryption.settings import read_settings
-from mlinfra.state.history import DigestRow
 from mlinfra.state.places import place, read_outputs
 from mlinfra.state.session import Location, Session, open_session
-from mlinfra.state.stores.opening import settings_of
-from mlinfra.state.stores.settings import BY_STORE
+from mlinfra.state.stores.opening import is_default, settings_of
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from mlinfra.state.history import DigestRow
+
 Mode = Literal["normal", "destroy", "refresh_only"]
 Digests = Mapping[tuple[str, str], FileDigest]
 
@@ -186,6 +182,7 @@ async def session(
 ) -> AsyncIterator[Session]:
     """The right to write the state, for as long as the block lasts. StateLocked names who has it instead; ``cancelled`` ends a wait."""
     keep_out_of_git(o)
+    await a_loop()
     loop = asyncio.get_running_loop()
 
     def say(message: str) -> None:
@@ -198,25 +195,6 @@ async def session(
         yield opened
     finally:
         await opened.close()
-
-
-THREADS = 512
-"""What asyncio would take on a machine of 2 cores is 6: every provider whose SDK blocks would make six calls at once."""
-
-
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` gives, on an event loop of its own, with threads for as many calls as limiters may let through.
-
-    The result goes past the loop's main task: when it ends, ``asyncio.run`` asks for the SIGINT handler, and ``signal`` words
-    an error on the way that holds the task's result in full, a second for a plan of 10,000 resources."""
-    found: list[T] = []
-
-    async def main() -> None:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="mlinfra"))
-        found.append(await work)
-
-    asyncio.run(main())
-    return found[0]
 
 
 def connections(o: Options, resolved: Resolved, registry: Registry) -> Connections:
@@ -266,6 +244,8 @@ def _cannot_be_had(ref: SecretRef, error: CloudRefused, stack: Stack | None) -> 
 @contextmanager
 def spec_from_texts(files: Mapping[str, str]) -> Iterator[Spec]:
     """A spec from its files' texts (of a saved plan, of history). Its modules can be read inside the block only."""
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="mlinfra-spec-") as folder:
         for name, text in files.items():
             path = Path(folder) / name
@@ -316,13 +296,19 @@ def _removed_but_there(resolved: Resolved, stack: Stack) -> list[Diagnostic]:
 
 def _state_problems(resolved: Resolved) -> list[Diagnostic]:
     """What is wrong with the ``state:`` block, at its place; a setting that is a secret is not shown."""
+    if is_default(resolved.state):
+        return []
     if not all(is_known(value) for value in resolved.state.values()):
         return []  # said already
+    from mlinfra.state.encryption.settings import read_settings
+
     spans = Spans(_state_node(resolved))
     try:
         settings_of(resolved.state)
         read_settings(resolved.state.get("encryption"), resolved.spec.root)
-    except ValidationError as error:
+    except refusal() as error:
+        from mlinfra.state.stores.settings import BY_STORE
+
         found = diagnostics("state store", error, "state", spans, model=BY_STORE[str(resolved.state["store"])])
     except StateError as error:
         found = [replace(d, span=spans.get(d.path)) for d in error.diagnostics]

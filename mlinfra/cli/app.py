@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,6 +122,8 @@ def _report(terminal: Terminal, arguments: Arguments, diagnostics: Sequence[Diag
 
 
 def _bug(error: Exception, written: str) -> Diagnostic:
+    import traceback
+
     # The exception's own words are left out: they may quote a value that is secret.
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = f" at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
@@ -134,6 +135,8 @@ def _debug(wanted: bool) -> str:
     """Write the traceback of the exception that is being handled; the file's name, or "" when it was not written."""
     if not wanted:
         return ""
+    import traceback
+
     try:
         with Path(DEBUG_LOG).open("w", encoding="utf-8") as file:
             file.write(redact(traceback.format_exc()))

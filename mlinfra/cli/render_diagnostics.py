@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path as FilePath
@@ -76,6 +75,8 @@ def diagnostic_text(d: Diagnostic, sources: Sources, *, style: Style = PLAIN, wi
         lines += _snippet(span, sources, gutter, style.blue, style, width)
     if d.hint:
         head = f"{' ' * gutter} = help: "
+        import textwrap
+
         wrapped = textwrap.wrap(harmless(d.hint), max(30, width - len(head)), break_long_words=False, break_on_hyphens=False)
         for index, piece in enumerate(wrapped):
             start = f"{' ' * gutter} {style.blue('=')} {style.bold('help')}: " if index == 0 else " " * len(head)

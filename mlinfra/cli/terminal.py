@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TextIO
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -76,7 +76,7 @@ class Terminal:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         plain = no_color or bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
-        width = shutil.get_terminal_size((80, 24)).columns
+        width = _columns(environ)
         return cls(
             sys.stdout,
             sys.stderr,
@@ -135,3 +135,14 @@ class Terminal:
         self._gone.add(stream)
         # What Python still holds in its buffer would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _columns(environ: Mapping[str, str]) -> int:
+    """As ``shutil.get_terminal_size`` finds it; shutil itself brings every sort of compression along."""
+    with suppress(ValueError):
+        if (given := int(environ.get("COLUMNS", ""))) > 0:
+            return given
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80 if sys.__stdout__ else 80
+    except (AttributeError, ValueError, OSError):
+        return 80

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from mlinfra.kinds.base import Kind
+from mlinfra.model.dataclass import dataclass
 
 
-class Data(Kind):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
     """``output`` repeats ``input`` after apply; ``id`` is random and lasts as long as the resource; a change of
     ``triggers_replace`` replaces it."""
 
@@ -17,3 +18,16 @@ class Data(Kind):
 
     input: Any = None
     triggers_replace: Any = None
+
+    @classmethod
+    def model_validate(cls, given: Mapping[str, Any]) -> Data:
+        """As the models of all other kinds do it. Its fields take whatever there is, so that only names can be wrong: a spec of
+        ``data`` alone never imports pydantic, which takes longer than all the rest of a start-up."""
+        if not given.keys() <= _FIELDS:
+            from mlinfra.kinds.data_form import DataForm
+
+            DataForm.model_validate(given)
+        return cls(**given)
+
+
+_FIELDS = frozenset(("input", "triggers_replace"))

@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from pydantic import ValidationError
-
 from mlinfra.kinds import catalog
-from mlinfra.kinds.base import Kind
 from mlinfra.lower.checks import check_resource
 from mlinfra.lower.exports import Exports, NoSuchOutput, explain
 from mlinfra.lower.settings import check_settings, instance_span
@@ -18,6 +15,7 @@ from mlinfra.model.component import Component
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Resource
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import Map, Ref, Value, references
 from mlinfra.provider.contract import FileDigest, Lowered, Lowering, LoweringContext, ResourceType, Validates
 from mlinfra.provider.registry import Registry
@@ -119,8 +117,8 @@ class _Run:
         settings = self._settings_of(component.target, component)
         lowering = self._lowering(component)
         try:
-            model: Kind = catalog.kind(component.kind).model_validate(component.properties)
-        except ValidationError as error:
+            model = catalog.kind(component.kind).model_validate(component.properties)
+        except refusal() as error:
             self.problems += diagnostics(component.kind, error, component.name, component.spans)
             raise _Failed from None
         context = LoweringContext(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from mlinfra.model.diagnostic import Diagnostic, Span
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, holds, reveal, thaw, transform
+from mlinfra.provider.contract import HasDefaults
 from mlinfra.provider.registry import Registry
 from mlinfra.resolve.cel import descend
 from mlinfra.resolve.resolved import Resolved
@@ -28,10 +28,12 @@ def check_settings(resolved: Resolved, registry: Registry, instance: str) -> tup
         hint = did_you_mean(instance, alike, allowed="declared") or f"declare it: providers: {{{instance}: {{…}}}}"
         problem = Diagnostic(code="provider.unknown_instance", message=f"there is no provider instance {instance!r}", hint=hint)
         return EMPTY, [problem]
+    if not written and isinstance(provider, HasDefaults):
+        return provider.defaults, []
     written = written or EMPTY
     try:
         model = provider.config.model_validate(thaw(reveal(transform(written, _stand_in))))
-    except ValidationError as error:
+    except refusal() as error:
         node = _written_at(resolved, instance)
         spans = Spans(node) if node is not None else {}
         found = diagnostics(provider.name, error, f"providers.{instance}", spans, model=provider.config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Any
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Span
@@ -40,6 +41,8 @@ class Component:
     ``kind``        portable (``bucket``) or native (``docker.network``)
     ``target``      provider instance: ``local``, ``aws``, ``aws.eu``
     ``properties``  the kind's own fields, frozen; may hold Ref, Expr and Secret
+    ``model``       the portable kind's model of these very properties; None: not looked at, or not right. Who changes the
+                    properties takes it away
     ``native``      settings merged into the lowered resources
     ``existing``    id of a thing that is only looked up
     ``span``        where the block starts; ``spans`` the place of every value below it, by path
@@ -58,3 +61,4 @@ class Component:
     existing: str | None = None
     span: Span | None = field(default=None, compare=False)
     spans: Mapping[Path, Span] = field(default_factory=dict, compare=False, repr=False)
+    model: Any = field(default=None, compare=False, repr=False)

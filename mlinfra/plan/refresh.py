@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import RefreshProgress, RefreshStarted, Sink
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.resource import Observed, ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import Map, Value
@@ -57,6 +57,7 @@ async def refresh(
     total = sum(len(group) for group in groups.values())
     if not total:
         return Refreshed(state=replace(state, resources={**state.resources, **migrated}) if migrated else state)
+    await a_loop()
     sink(RefreshStarted(total=total))
     answers: dict[Key, Observed | Failure | None] = {}
     done = 0

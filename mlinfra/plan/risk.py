@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mlinfra.model.change import SAFE, Action, Change, Risk, RiskLevel
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.provider.calls import call
@@ -15,6 +15,7 @@ from mlinfra.provider.contract import Assesses, Stakes
 from mlinfra.provider.failures import Failure
 
 _ENDS = (Action.DELETE, Action.REPLACE)
+_HARMLESS = (Action.NOOP, Action.READ, Action.FORGET)
 
 
 def judge(change: Change, schema: Schema, amount: str = "") -> Risk:
@@ -38,12 +39,12 @@ async def assess(
     changes: Sequence[Change], priors: Mapping[tuple[str, str], ResourceState], connections: Connections, *, ask: bool
 ) -> list[Change]:
     """The changes with their risks. ``ask``: whether providers may be asked for amounts (a plan with refresh)."""
+    amounts = await _amounts(changes, priors, connections) if ask else {}
 
-    async def one(change: Change) -> Change:
-        if change.action in (Action.NOOP, Action.READ, Action.FORGET):
+    def assessed(change: Change) -> Change:
+        if change.action in _HARMLESS:
             return change
         kind = connections.registry.type(change.type)
-        schema = kind.schema
         if (
             change.action is Action.UPDATE
             and isinstance(kind, Assesses)
@@ -51,17 +52,23 @@ async def assess(
             and change.after is not None
         ):
             return replace(change, risk=kind.assess(change.before, change.after))
-        amount = ""
-        prior = priors.get((change.address, change.deposed))
-        if ask and prior is not None and change.action in _ENDS and schema.holds_data:
-            amount = await _amount(prior, connections)
-        risk = judge(change, schema, amount)
+        risk = judge(change, kind.schema, amounts.get((change.address, change.deposed), ""))
         return change if risk is SAFE else replace(change, risk=risk)
 
-    quiet = [c for c in changes if c.action is Action.NOOP]
-    if len(quiet) == len(changes):
-        return list(changes)
-    return list(await asyncio.gather(*[one(c) for c in changes]))
+    return [assessed(change) for change in changes]
+
+
+async def _amounts(
+    changes: Sequence[Change], priors: Mapping[tuple[str, str], ResourceState], connections: Connections
+) -> dict[tuple[str, str], str]:
+    """What the ends of data put at stake, asked of the providers all at once."""
+    keys = [(c.address, c.deposed) for c in changes if c.action in _ENDS and connections.registry.schema(c.type).holds_data]
+    asked = [priors[key] for key in keys if key in priors]
+    if not asked:
+        return {}
+    await a_loop()
+    answers = await asyncio.gather(*[_amount(prior, connections) for prior in asked])
+    return {prior.key: amount for prior, amount in zip(asked, answers, strict=True)}
 
 
 async def _amount(prior: ResourceState, connections: Connections) -> str:

@@ -5,7 +5,6 @@ Only types that are :class:`~mlinfra.provider.contract.ChecksOnServer` can be as
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import Notice, Sink
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.resource import Desired, Resource, made_at
 from mlinfra.model.values import Path, path_text
 from mlinfra.plan.planner import Made
@@ -44,6 +44,7 @@ async def check_on_server(made: Made, connections: Connections, locate: Locate, 
     schema_of = connections.registry.schema
     asked = [c for c in made.plan.changes if c.action in (*_MAKES, Action.UPDATE) and not c.deposed]
     changes = [c for c in asked if not schema_of(c.type).virtual]
+    await a_loop()
     answers = await asyncio.gather(*[_ask(change, made, connections) for change in changes])
     to_come = {c.address for c in changes if c.action in _MAKES}
     found = [_problem(a, a.failure, made, to_come, locate) for a in answers if a.failure is not None]

@@ -5,12 +5,11 @@ Only Throttled, Transient and Conflict are tried again, with exponential backoff
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from mlinfra.model.errors import StateError, StateLocked
+from mlinfra.model.loops import asyncio
 from mlinfra.model.redaction import redact
 from mlinfra.provider.failures import Failure, Throttled
 from mlinfra.provider.limiter import Limiter
@@ -75,6 +74,8 @@ async def call(
 
 
 def _pause(attempt: int, failure: Failure) -> float:
+    import random
+
     if isinstance(failure, Throttled) and failure.after is not None:
         return failure.after + random.uniform(0, BASE)
     return random.uniform(BASE / 2, min(CEILING, BASE * 2**attempt))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.redaction import redact
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, Map, reveal, thaw
 from mlinfra.provider.contract import Client, Provider, ProviderContext, ResourceType
 from mlinfra.provider.failures import Failure
@@ -67,6 +66,7 @@ class Connections:
         return bound
 
     async def client(self, instance: str) -> Client:
+        await a_loop()
         if instance not in self._clients:
             self._clients[instance] = asyncio.ensure_future(self._connect(instance))
         connecting = self._clients[instance]
@@ -80,7 +80,7 @@ class Connections:
         try:
             config = provider.config.model_validate(thaw(reveal(settings)))
             return await provider.connect(config, self._context(instance))
-        except ValidationError as error:  # a fetched secret that the settings do not take
+        except refusal() as error:  # a fetched secret that the settings do not take
             problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
             raise PlanError(
                 Diagnostic(

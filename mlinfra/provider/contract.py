@@ -2,7 +2,7 @@
 
 Required: a :class:`Provider` with its :class:`ResourceType` s. Rarer abilities are one-method protocols, found by
 ``isinstance``: :class:`Finds`, :class:`Adopts`, :class:`ReadsMany`, :class:`Migrates`, :class:`Succeeds`, :class:`Stakes`,
-:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`ChecksOnServer`, :class:`Prices`.
+:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`ChecksOnServer`, :class:`Prices`, :class:`HasDefaults`.
 """
 
 from __future__ import annotations
@@ -293,6 +293,13 @@ class Provider(Protocol):
     def config(self) -> type[Any]: ...
 
     async def connect(self, config: Any, context: ProviderContext) -> Client: ...
+
+
+@runtime_checkable
+class HasDefaults(Protocol):
+    """A provider that says what its ``config`` holds where no settings are written, so that nobody need import the model to find out."""
+
+    defaults: Map
 
 
 T = TypeVar("T")

@@ -6,13 +6,13 @@ A slow wait must hold no slot: provider code that polls for minutes wraps the wa
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
+from mlinfra.model.loops import asyncio
 from mlinfra.provider.pace import Pace
 
 START = 32

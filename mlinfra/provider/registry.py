@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import Any
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.schema import Schema
+from mlinfra.provider import entries
 from mlinfra.provider.contract import Lowering, Provider, ResourceType
-
-GROUP = "mlinfra.providers"
 
 
 class Registry:
@@ -21,22 +21,23 @@ class Registry:
         """``providers`` replaces the installed ones (tests)."""
         self._loaded: dict[str, Provider] = dict(providers or {})
         self._types: dict[str, ResourceType] = {}
-        self._entries: dict[str, EntryPoint] | None = {} if providers is not None else None
+        self._only = providers is not None
 
-    def _found(self) -> dict[str, EntryPoint]:
-        if self._entries is None:
-            self._entries = {e.name: e for e in entry_points(group=GROUP)}
-        return self._entries
+    def _place(self, name: str) -> str | None:
+        """Where the installed provider is: ``module:attribute``."""
+        if self._only:
+            return None
+        return entries.ours().get(name) or entries.installed().get(name)
 
     def names(self) -> list[str]:
-        return sorted({*self._loaded, *self._found()})
+        return sorted({*self._loaded, *(() if self._only else entries.installed())})
 
     def get(self, name: str) -> Provider:
         """The provider ``name`` (of instance ``aws.eu``: ``aws``). PlanError when it is not installed or cannot be loaded."""
         name = name.partition(".")[0]
         if name not in self._loaded:
-            entry = self._found().get(name)
-            if entry is None:
+            place = self._place(name)
+            if place is None:
                 raise PlanError(
                     Diagnostic(
                         code="provider.unknown",
@@ -45,7 +46,7 @@ class Registry:
                     )
                 )
             try:
-                loaded = entry.load()
+                loaded = _load(place)
             except ImportError as error:
                 raise PlanError(
                     Diagnostic(
@@ -66,7 +67,7 @@ class Registry:
 
     def has(self, name: str) -> bool:
         name = name.partition(".")[0]
-        return name in self._loaded or name in self._found()
+        return name in self._loaded or self._place(name) is not None
 
     def type(self, type_name: str) -> ResourceType:
         """The native type ``aws.s3_bucket``; PlanError when its provider has none of that name."""
@@ -105,3 +106,9 @@ class Registry:
 
     def frozen(self) -> MappingProxyType[str, Provider]:
         return MappingProxyType({p.name: p for p in self})
+
+
+def _load(place: str) -> Any:
+    """What stands at ``module:attribute``."""
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import is_
 from typing import Any
 
 from mlinfra.model.values import (
+    DEFERRED,
     UNKNOWN,
     Expr,
     Map,
@@ -24,13 +26,15 @@ from mlinfra.model.values import (
     Value,
     freeze,
     holds,
-    is_known,
     path_text,
 )
 from mlinfra.resolve.cel_errors import ExpressionError, failed, refused
 from mlinfra.resolve.shared import ORDERED, shared
 from mlinfra.resolve.template import Chain, Code, code, parse
 from mlinfra.spec.suggest import did_you_mean
+
+_AWAITED = (*DEFERRED, SecretDigest)
+"""What no expression can be evaluated over."""
 
 Fetched = Callable[[SecretRef], Value]
 """Gives the Secret that lies at a SecretRef, or the SecretRef itself where it was not fetched."""
@@ -57,15 +61,16 @@ def substitute(tree: Value, lookup: Callable[[Ref], Value], fetched: Fetched | N
                 changed[key] = new
         return tree if changed is None else Map(changed)
     if kind is tuple:
-        items = tuple([substitute(child, lookup, fetched) for child in tree])
-        return tree if all(a is b for a, b in zip(items, tree, strict=True)) else items
+        items = [substitute(child, lookup, fetched) for child in tree]
+        return tree if all(map(is_, items, tree)) else tuple(items)
     if kind is Ref:
         return lookup(tree)
     if kind is Expr:
-        bindings = tuple([(path, substitute(bound, lookup, fetched)) for path, bound in tree.bindings])
-        if all(new is old for (_, new), (_, old) in zip(bindings, tree.bindings, strict=True)):
-            return tree if any(not _is_ready(bound) for _, bound in bindings) else evaluate(tree)
-        return complete(Expr(tree.source, bindings))
+        old = [bound for _, bound in tree.bindings]
+        values = [substitute(bound, lookup, fetched) for bound in old]
+        if not all(map(is_, values, old)):
+            tree = Expr(tree.source, tuple([(path, value) for (path, _), value in zip(tree.bindings, values, strict=True)]))
+        return complete(tree)
     if kind is Secret:
         inner = tree.reveal()
         new = substitute(inner, lookup, fetched)
@@ -80,17 +85,11 @@ def complete(expression: Expr) -> Value:
     reference, or for a secret of which only the digest is at hand."""
     waiting = False
     for _, bound in expression.bindings:
-        if not is_known(bound):
-            if _has_unknown(bound):
+        if holds(bound, _AWAITED):
+            if holds(bound, type(UNKNOWN)):
                 return UNKNOWN
             waiting = True
-        elif not _is_ready(bound):
-            waiting = True
     return expression if waiting else evaluate(expression)
-
-
-def _is_ready(bound: Value) -> bool:
-    return is_known(bound) and not holds(bound, SecretDigest)
 
 
 def secret(value: Value) -> Value:
@@ -103,15 +102,17 @@ def evaluate(expression: Expr) -> Value:
     becomes text. ExpressionError when it cannot be."""
     template = parse(expression.source)
     bindings = dict(expression.bindings)
-    hidden = any(_has_secret(bound) for bound in bindings.values())
+    hidden = any([holds(bound, Secret) for bound in bindings.values()])
     result: Value
     try:
         if template.whole is not None:
             result = _value(template.whole, bindings, expression.source)
         else:
             result = "".join(
-                p if isinstance(p, str) else as_text(_value(p, bindings, expression.source), expression.source, p.offset)
-                for p in template.parts
+                [
+                    p if isinstance(p, str) else as_text(_value(p, bindings, expression.source), expression.source, p.offset)
+                    for p in template.parts
+                ]
             )
     except ExpressionError as error:
         if hidden and any(text in error.message + error.hint for text in _secret_texts(tuple(bindings.values()))):
@@ -322,14 +323,6 @@ def _reveal(value: Value) -> Value:
     return freeze(_reveal_plain(value))
 
 
-def _has_secret(value: Value) -> bool:
-    if isinstance(value, dict):
-        return any(_has_secret(v) for v in value.values())
-    if isinstance(value, tuple):
-        return any(_has_secret(v) for v in value)
-    return isinstance(value, Secret)
-
-
 def _secret_texts(value: Value, *, hidden: bool = False) -> list[str]:
     """Every scalar below a Secret, as it would show in a message."""
     if isinstance(value, Secret):
@@ -339,18 +332,6 @@ def _secret_texts(value: Value, *, hidden: bool = False) -> list[str]:
     if isinstance(value, tuple):
         return [text for v in value for text in _secret_texts(v, hidden=hidden)]
     return [str(value)] if hidden and value not in (None, "", True, False) else []
-
-
-def _has_unknown(value: Value) -> bool:
-    if value is UNKNOWN:
-        return True
-    if isinstance(value, dict):
-        return any(_has_unknown(v) for v in value.values())
-    if isinstance(value, tuple):
-        return any(_has_unknown(v) for v in value)
-    if isinstance(value, Expr):
-        return any(_has_unknown(v) for _, v in value.bindings)
-    return isinstance(value, Secret) and _has_unknown(value.reveal())
 
 
 def _from_cel(value: Any, source: str, offset: int) -> Value:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from mlinfra.kinds import catalog
-from mlinfra.kinds.base import Kind
 from mlinfra.model.address import in_module, parse_address
-from mlinfra.model.component import DEFAULT_LIFECYCLE, Component, Lifecycle
+from mlinfra.model.component import Component, Lifecycle
 from mlinfra.model.diagnostic import Span
-from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, Value, put
-from mlinfra.resolve.instances import Key
+from mlinfra.model.validation import refusal
+from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, holds, put
+from mlinfra.resolve.names import ScopeNames
 from mlinfra.resolve.problems import At
 from mlinfra.resolve.scope import Scope
 from mlinfra.spec.document import ResourceBlock
-from mlinfra.spec.every_problem import every_problem
 from mlinfra.spec.positions import Spans, YamlMap, find_span
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.words import describe
+
+if TYPE_CHECKING:
+    from mlinfra.kinds.base import Kind
 
 
 class BlockSpans(Spans):
@@ -32,7 +32,7 @@ class BlockSpans(Spans):
     __slots__ = ("_block",)
 
     def __init__(self, block: ResourceBlock) -> None:
-        super().__init__(block.properties)
+        self._node = block.properties
         self._block = block.node
 
     def __getitem__(self, path: Path) -> Span:
@@ -57,11 +57,14 @@ def build(root: Scope, default_target: str) -> Built:
     problems = root.world.problems
     for scope in scopes(root):
         for name, block in scope.spec.resources.items():
+            spans = BlockSpans(block)
+            addresses = scope.addresses(name)
             for key, each in scope.instances(name).each.items():
                 before = len(problems)
-                component = _component(scope, block, key, each, default_target)
-                if component is None or len(problems) > before or (before and _has_unknown(component.properties)):
-                    broken.add(scope.address(name, key))
+                address = addresses[key]
+                component = _component(scope.names_with(each), block, address, spans, default_target)
+                if component is None or len(problems) > before or (before and holds(component.properties, type(UNKNOWN))):
+                    broken.add(address)
                 if component is not None:
                     found.append(component)
     return Built(_with_dependencies(root, found), frozenset(broken))
@@ -77,49 +80,56 @@ def scopes(root: Scope) -> Iterator[Scope]:
         waiting.extend(reversed(children))
 
 
-def _component(scope: Scope, block: ResourceBlock, key: Key, each: Map | None, default_target: str) -> Component | None:
-    address = scope.address(block.name, key)
-    properties = scope.evaluate(block.properties, block.span, each)
-    spans = BlockSpans(block)
+def _component(names: ScopeNames, block: ResourceBlock, address: str, spans: BlockSpans, default_target: str) -> Component | None:
+    properties = names.evaluate(block.properties, block.span)
+    model: Kind | None = None
     if block.kind in catalog.NAMES:
-        properties = _checked(scope, block.kind, address, properties, spans)
+        properties, model = _checked(names.scope, block.kind, address, properties, spans)
     elif not block.kind:
         return None
     return Component(
         kind=block.kind,
         name=address,
-        target=default_target if block.target is None else _text(scope, block, "target", block.target, each) or default_target,
+        target=default_target if block.target is None else _text(names, block, "target", block.target) or default_target,
         properties=properties,
-        lifecycle=_lifecycle(scope, block, each),
+        lifecycle=_lifecycle(names, block) if block.replace_when else block.lifecycle,
         depends_on=block.depends_on,
         description=block.description,
-        tags=_map(scope, block, "tags", block.tags, each),
-        native=_map(scope, block, "native", block.native, each),
-        existing=None if block.existing is None else _text(scope, block, "existing", block.existing, each),
+        tags=EMPTY if block.tags is None else names.evaluate(block.tags, (block.node, "tags")),
+        native=EMPTY if block.native is None else names.evaluate(block.native, (block.node, "native")),
+        existing=None if block.existing is None else _text(names, block, "existing", block.existing),
         span=block.span,
         spans=spans,
+        model=model,
     )
 
 
-def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans: Spans) -> Map:
-    """The properties after the kind's own check; in a module, with local paths made relative to the root spec's folder."""
+def _checked(scope: Scope, kind_name: str, address: str, properties: Map, spans: Spans) -> tuple[Map, Kind | None]:
+    """The properties after the kind's own check, and what it made of them (None: they are not right); in a module, with local
+    paths made relative to the root spec's folder."""
     try:
-        model: Kind = catalog.kind(kind_name).model_validate(properties)
-    except ValidationError as error:
+        model = catalog.kind(kind_name).model_validate(properties)
+    except refusal() as error:
+        from mlinfra.spec.every_problem import every_problem
+
         for problem in every_problem(kind_name, error, address, properties, spans):
             scope.world.problems.note(problem)
-        return properties
-    if scope.module:
+        return properties, None
+    if scope.module and catalog.reads_files(kind_name):
+        written = properties
         for local in model.local_paths():
             if not FilePath(local.path).is_absolute():
                 moved = os.path.relpath(scope.spec.root / local.path, scope.world.root)
                 properties = put(properties, local.field, moved)
-    return properties
+        if properties is not written:
+            model = model.model_validate(properties)
+    return properties, model
 
 
-def _text(scope: Scope, block: ResourceBlock, key: str, written: Any, each: Map | None) -> str | None:
+def _text(names: ScopeNames, block: ResourceBlock, key: str, written: Any) -> str | None:
     """A common key that must be text and known at plan time."""
-    value = scope.evaluate(written, (block.node, key), each)
+    problems = names.scope.world.problems
+    value = names.evaluate(written, (block.node, key))
     if isinstance(value, str) and value:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -128,56 +138,32 @@ def _text(scope: Scope, block: ResourceBlock, key: str, written: Any, each: Map 
         return None
     if isinstance(value, (Ref, Expr)):
         problem = f"{key} of {block.name} uses a value that is known only after apply"
-        scope.world.problems.add("expression.not_known", problem, (block.node, key), "it must be known at plan time")
+        problems.add("expression.not_known", problem, (block.node, key), "it must be known at plan time")
     elif isinstance(value, Secret):
-        scope.world.problems.add("expression.sensitive", f"{key} of {block.name} cannot be sensitive", (block.node, key))
+        problems.add("expression.sensitive", f"{key} of {block.name} cannot be sensitive", (block.node, key))
     else:
         problem = f"{key} of {block.name} must be text, not {describe(value)}"
-        scope.world.problems.add("expression.type", problem, (block.node, key))
+        problems.add("expression.type", problem, (block.node, key))
     return None
 
 
-def _map(scope: Scope, block: ResourceBlock, key: str, written: YamlMap | None, each: Map | None) -> Map:
-    return EMPTY if written is None else scope.evaluate(written, (block.node, key), each)
-
-
-def _lifecycle(scope: Scope, block: ResourceBlock, each: Map | None) -> Lifecycle:
-    if not block.replace_when:
-        return block.lifecycle if block.lifecycle != DEFAULT_LIFECYCLE else DEFAULT_LIFECYCLE
+def _lifecycle(names: ScopeNames, block: ResourceBlock) -> Lifecycle:
     node = block.node["lifecycle"]
-    values = [scope.evaluate(value, (node, "replace_when"), each) for value in block.replace_when]
+    values = [names.evaluate(value, (node, "replace_when")) for value in block.replace_when]
     return dataclasses.replace(block.lifecycle, replace_when=tuple(values))
-
-
-def _has_unknown(value: Value) -> bool:
-    if isinstance(value, Map):
-        return any(_has_unknown(v) for v in value.values())
-    if isinstance(value, tuple):
-        return any(_has_unknown(v) for v in value)
-    return value is UNKNOWN
 
 
 def _with_dependencies(root: Scope, components: list[Component]) -> tuple[Component, ...]:
     """Components with ``depends_on`` as addresses of components: instances and whole modules spelled out."""
-    below: dict[str, list[str]] = {}
-    for component in components:
-        parts = parse_address(component.name)
-        names = parts.module.split("module.") if parts is not None else []
-        prefix = ""
-        for name in names[1:]:
-            prefix = in_module(prefix, f"module.{name.rstrip('.')}")
-            below.setdefault(prefix, []).append(component.name)
-            if name.rstrip(".").endswith("]"):
-                below.setdefault(prefix[: prefix.rindex("[")], []).append(component.name)
+    below = _below_modules(components)
     wanted: dict[str, tuple[str, ...]] = {}
     for scope in scopes(root):
         for name, block in scope.spec.resources.items():
+            if not block.depends_on and not scope.depends_on:
+                continue
             own = [a for index, d in enumerate(block.depends_on) for a in _targets(scope, d, (block.node, index), below)]
-            every = [*own, *scope.depends_on]
-            if every:
-                for key in scope.instances(name).each:
-                    address = scope.address(name, key)
-                    wanted[address] = tuple(dict.fromkeys(every))
+            every = tuple(dict.fromkeys((*own, *scope.depends_on)))
+            wanted |= dict.fromkeys(scope.addresses(name).values(), every)
         for name, module in scope.spec.modules.items():
             added = [a for index, d in enumerate(module.depends_on) for a in _targets(scope, d, (module.node, index), below)]
             for child in scope.children(name).values():
@@ -185,6 +171,21 @@ def _with_dependencies(root: Scope, components: list[Component]) -> tuple[Compon
     return tuple(
         dataclasses.replace(c, depends_on=wanted.get(c.name, ())) if c.depends_on or c.name in wanted else c for c in components
     )
+
+
+def _below_modules(components: Iterable[Component]) -> dict[str, list[str]]:
+    """The components in every module, by the module's address, and by that of all its instances together."""
+    below: dict[str, list[str]] = {}
+    for component in components:
+        parts = parse_address(component.name) if component.name.startswith("module.") else None
+        names = parts.module.split("module.") if parts is not None else []
+        prefix = ""
+        for name in names[1:]:
+            prefix = in_module(prefix, f"module.{name.rstrip('.')}")
+            below.setdefault(prefix, []).append(component.name)
+            if name.rstrip(".").endswith("]"):
+                below.setdefault(prefix[: prefix.rindex("[")], []).append(component.name)
+    return below
 
 
 def _targets(scope: Scope, name: str, item: tuple[YamlMap, int], below: Mapping[str, list[str]]) -> list[str]:
@@ -214,7 +215,7 @@ def _targets(scope: Scope, name: str, item: tuple[YamlMap, int], below: Mapping[
             scope.world.problems.add("reference.unknown_name", f"depends_on: there is no resource named {name!r}", at, hint)
         return []
     found = scope.instances(base)
-    addresses = [scope.address(base, key) for key in found.each]
+    addresses = list(scope.addresses(base).values())
     if base == name:
         return addresses
     wanted = in_module(scope.module, name)

@@ -15,18 +15,20 @@ from mlinfra.resolve.problems import Problems
 
 def needs_of(component: Component) -> tuple[str, ...]:
     """The components that ``component`` refers to or depends on, each once."""
-    found = dict.fromkeys(ref.address for ref in references(component.properties))
+    found = [ref.address for ref in references(component.properties)]
     for tree in (component.native, component.tags, component.lifecycle.replace_when):
         if tree:
-            found.update(dict.fromkeys(ref.address for ref in references(tree)))
-    found.update(dict.fromkeys(component.depends_on))
-    return tuple(found)
+            found += [ref.address for ref in references(tree)]
+    found += component.depends_on
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
-def check(components: Iterable[Component], problems: Problems) -> frozenset[str]:
-    """Note every circle, with the place of each step; gives the addresses in them."""
+def ordered(components: Iterable[Component], problems: Problems) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+    """What each component needs, each behind what it needs; and the addresses in a circle. Notes every circle, with the place of
+    each step."""
     by_name = {c.name: c for c in components}
-    _, circles = topological({c.name: needs_of(c) for c in by_name.values()})
+    needs = {name: needs_of(component) for name, component in by_name.items()}
+    order, circles = topological(needs)
     for circle in circles:
         first = by_name[circle[0]]
         if len(circle) == 2:
@@ -37,7 +39,7 @@ def check(components: Iterable[Component], problems: Problems) -> frozenset[str]
         places = [(_place(by_name[a], b), f"{a} needs {b}") for a, b in pairwise(circle)]
         related = tuple((span, remark) for span, remark in places[1:] if span is not None)
         problems.add("reference.cycle", message, places[0][0], hint, related)
-    return frozenset(name for circle in circles for name in circle)
+    return {name: needs[name] for name in order}, frozenset(name for circle in circles for name in circle)
 
 
 def _place(component: Component, needed: str) -> Span | None:

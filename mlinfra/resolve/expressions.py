@@ -9,7 +9,7 @@ from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Value
 from mlinfra.resolve import cel
 from mlinfra.resolve.cel_errors import ExpressionError
 from mlinfra.resolve.problems import At, Problems
-from mlinfra.resolve.template import TemplateError, parse
+from mlinfra.resolve.template import TemplateError, parse, reference
 from mlinfra.spec.positions import YamlList, YamlMap
 
 
@@ -40,24 +40,37 @@ def evaluate(written: Any, at: At, names: Names, problems: Problems) -> Value:
     if kind is str:
         return _text(written, at, names, problems) if "${" in written else written
     if isinstance(written, YamlMap):
-        for key in written:
+        found = {}
+        for key, value in written.items():
             if "${" in key:
                 hint = "write the key out; for_each makes one resource for each entry of a map"
                 problems.add("expression.in_key", "a key cannot hold an expression", written.key_span(key), hint)
-        return Map({key: evaluate(value, (written, key), names, problems) for key, value in written.items()})
+            found[key] = evaluate(value, (written, key), names, problems)
+        return Map(found)
     if isinstance(written, YamlList):
         return tuple([evaluate(value, (written, index), names, problems) for index, value in enumerate(written)])
     return written
 
 
 def _text(text: str, at: At, names: Names, problems: Problems) -> Value:
+    if whole := reference(text):
+        try:
+            path, value = names.find(whole, alone=True)
+        except NameProblem as problem:
+            _note(problem, problems.inside(at, text, text.index(str(whole[0]))), problems)
+            return UNKNOWN
+        if path == whole:
+            return value
+    return _template(text, at, names, problems)
+
+
+def _template(text: str, at: At, names: Names, problems: Problems) -> Value:
     try:
         template = parse(text)
     except TemplateError as error:
         hint = "write $${ for a literal ${"
         problems.add("expression.syntax", error.message, problems.inside(at, text, error.offset), hint)
         return UNKNOWN
-    whole = template.whole
     if not template.codes:
         return "".join(str(part) for part in template.parts)
     bindings: dict[Path, Value] = {}
@@ -67,14 +80,17 @@ def _text(text: str, at: At, names: Names, problems: Problems) -> Value:
             try:
                 path, value = names.find(chain.names, alone=code.plain is not None)
             except NameProblem as problem:
-                place = problems.inside(at, text, code.offset + chain.start)
-                problems.add(problem.code, problem.message, place, problem.hint, problem.related)
+                _note(problem, problems.inside(at, text, code.offset + chain.start), problems)
                 failed = True
                 continue
-            if whole is not None and whole.plain is chain and path == chain.names:
+            if template.whole is not None and template.whole.plain is chain and path == chain.names:
                 return value
             bindings[path] = value
     return UNKNOWN if failed else _complete(Expr(text, tuple(bindings.items())), at, problems)
+
+
+def _note(problem: NameProblem, place: Span | None, problems: Problems) -> None:
+    problems.add(problem.code, problem.message, place, problem.hint, problem.related)
 
 
 def _complete(expression: Expr, at: At, problems: Problems) -> Value:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from mlinfra.kinds import catalog
-from mlinfra.kinds.base import LocalPath
 from mlinfra.model.component import Component
 from mlinfra.model.errors import SpecError
 from mlinfra.provider import files
 from mlinfra.provider.contract import FileDigest, span_at
 from mlinfra.resolve.problems import Problems
 from mlinfra.resolve.resolved import Resolved
+
+if TYPE_CHECKING:
+    from mlinfra.kinds.base import LocalPath
 
 Digests = Mapping[tuple[str, str], FileDigest]
 
@@ -68,19 +69,9 @@ def excluded_paths(resolved: Resolved) -> tuple[str, ...]:
 
 def local_paths(component: Component) -> tuple[LocalPath, ...]:
     """The local paths of a component; none when its properties are not right."""
-    if component.kind not in catalog.NAMES or component.existing is not None:
+    if component.model is None or component.existing is not None or not catalog.reads_files(component.kind):
         return ()
-    kind = catalog.kind(component.kind)
-    try:
-        return tuple(kind.model_validate(component.properties).local_paths()) if _may_have_paths(component.kind) else ()
-    except ValidationError:
-        return ()
-
-
-def _may_have_paths(kind: str) -> bool:
-    from mlinfra.kinds.base import Kind
-
-    return catalog.kind(kind).local_paths is not Kind.local_paths
+    return tuple(component.model.local_paths())
 
 
 def _reason(error: OSError | ValueError, path: str) -> str:

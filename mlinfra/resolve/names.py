@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mlinfra.model.address import in_module, instance
+from mlinfra.model.address import instance
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, SecretRef, Value
 from mlinfra.resolve import cel, stacks
-from mlinfra.resolve.expressions import NameProblem
+from mlinfra.resolve.expressions import NameProblem, evaluate
 from mlinfra.resolve.instances import Instances
+from mlinfra.resolve.problems import At
 from mlinfra.resolve.template import SECRET
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.state import secret_sources
@@ -27,6 +28,10 @@ class ScopeNames:
 
     scope: Scope
     each: Map | None = None
+
+    def evaluate(self, written: Any, at: At) -> Value:
+        """The frozen tree of a value as written where these names hold; problems are noted."""
+        return evaluate(written, at, self, self.scope.world.problems)
 
     def find(self, chain: Path, *, alone: bool) -> tuple[Path, Value]:
         root = str(chain[0])
@@ -73,10 +78,12 @@ class ScopeNames:
     def _each(self, chain: Path) -> tuple[Path, Value]:
         if self.each is None:
             raise NameProblem("reference.unknown_name", "each has a meaning only in a block with for_each")
-        if len(chain) > 1 and chain[1] not in ("key", "value"):
-            hint = did_you_mean(str(chain[1]), ("key", "value"), allowed="each has")
+        if len(chain) < 2:
+            return chain, self.each
+        if chain[1] not in self.each:
+            hint = did_you_mean(str(chain[1]), self.each, allowed="each has")
             raise NameProblem("reference.unknown_name", f"each has no {chain[1]!r}", hint)
-        return self._follow(chain, 1, self.each)
+        return self._follow(chain, 2, self.each[str(chain[1])])
 
     def _module(self, chain: Path, alone: bool) -> tuple[Path, Value]:
         modules = self.scope.spec.modules
@@ -142,12 +149,11 @@ class ScopeNames:
     def _instance_of(self, chain: Path, used: int, found: Instances, name: str, alone: bool) -> tuple[Path, Value]:
         if found.broken:
             return chain, UNKNOWN
-        address = in_module(self.scope.module, name)
-        if found.shape == "one" and None in found.each:
-            return self._follow(chain, used, Ref(address))
-        if found.shape != "one" and len(chain) > used and chain[used] in found.each:
-            key = chain[used]
-            return self._follow(chain, used + 1, Ref(instance(address, key)))
+        addresses = self.scope.addresses(name)
+        if found.shape == "one" and None in addresses:
+            return chain, self.scope.world.reference(addresses[None], chain[used:])
+        if found.shape != "one" and len(chain) > used and chain[used] in addresses:
+            return chain, self.scope.world.reference(addresses[chain[used]], chain[used + 1 :])
         if found.shape == "one" or len(chain) > used:
             outputs = self.scope.world.outputs_of(self.scope.spec.resources[name].kind) or {}
             return self._missing(chain, used, found, name, alone, outputs)
@@ -188,9 +194,7 @@ class ScopeNames:
                 return chain[:used], value
             used += 1
         if isinstance(value, Ref):
-            path = value.path + chain[used:]
-            self.scope.world.check_output(value.address, path)
-            return chain, Ref(value.address, path)
+            return chain, self.scope.world.reference(value.address, value.path + chain[used:])
         return chain[:used], value
 
 

@@ -31,6 +31,7 @@ class Problems:
 
     def __init__(self, files: Mapping[str, str] | None = None) -> None:
         self.files: dict[str, str] = dict(files or {})
+        self._lines: dict[str, list[str]] = {}
         self._found: dict[tuple[str, str, Span | None], Diagnostic] = {}
 
     @property
@@ -68,14 +69,15 @@ class Problems:
         Quoting, folding and indentation change columns: the line that holds the character is searched for where the value
         stands. When it cannot be found, it is the place of the value."""
         span = span_of(at)
-        text = self.files.get(span.file) if span is not None else None
-        if span is None or text is None:
+        if span is None or span.file not in self.files:
             return span
+        if span.file not in self._lines:
+            self._lines[span.file] = self.files[span.file].splitlines()
         start = source.rfind("\n", 0, offset) + 1
         end = source.find("\n", offset)
         line = source[start : end if end >= 0 else len(source)]
         stripped = line.strip()
-        written = text.splitlines()[span.line - 1 : max(span.end_line, span.line)]
+        written = self._lines[span.file][span.line - 1 : max(span.end_line, span.line)]
         for number, candidate in enumerate(written):
             found = candidate.find(stripped, span.column - 1 if number == 0 else 0)
             if stripped and found >= 0:

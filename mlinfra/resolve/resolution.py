@@ -6,7 +6,7 @@ from functools import partial
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import SpecError
-from mlinfra.model.values import UNKNOWN, Map, Secret, Value, is_known
+from mlinfra.model.values import UNKNOWN, Map, Secret, holds, is_known
 from mlinfra.resolve import cycles, environment, moves, policies
 from mlinfra.resolve.components import build, scopes
 from mlinfra.resolve.problems import Problems
@@ -41,7 +41,7 @@ def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) 
         scope.force()
     target = (chosen.target if chosen else None) or DEFAULT_TARGET
     built = build(root, target)
-    circular = cycles.check(built.components, problems)
+    needs, circular = cycles.ordered(built.components, problems)
     names = [c.name for c in built.components]
     outputs = {name: root.output(name) for name in spec.outputs}
     declared = list(dict.fromkeys((*names, *world.kinds)))
@@ -57,8 +57,9 @@ def examine(spec: Spec, inputs: Inputs, *, outputs_of: OutputsOf | None = None) 
         providers=environment.providers(root, chosen),
         state=environment.state(root, chosen),
         components=built.components,
+        needs=needs,
         outputs=Map({name: value for name, value in outputs.items() if value is not UNKNOWN}),
-        sensitive_outputs=tuple(n for n, o in spec.outputs.items() if o.sensitive or _holds_secret(outputs[n])),
+        sensitive_outputs=tuple(n for n, o in spec.outputs.items() if o.sensitive or holds(outputs[n], Secret)),
         moved=moves.moved(root, declared),
         removed=moves.removed(root, declared),
         imports=moves.imports(root, declared),
@@ -96,12 +97,3 @@ def _begin(spec: Spec, inputs: Inputs, outputs_of: OutputsOf | None) -> tuple[Wo
 def _own_state(root: Scope, chosen: EnvironmentBlock | None) -> Map:
     with root.world.computing(("state",), "the state block"):
         return environment.state(root, chosen)
-
-
-def _holds_secret(value: Value) -> bool:
-    if isinstance(value, Map):
-        return any(_holds_secret(v) for v in value.values())
-    if isinstance(value, tuple):
-        return any(_holds_secret(v) for v in value)
-    bindings = getattr(value, "bindings", ())
-    return isinstance(value, Secret) or any(_holds_secret(v) for _, v in bindings)

@@ -51,6 +51,7 @@ class Resolved:
     ``providers``    settings by provider instance, the environment's merged over the spec's
     ``state``        the state block, merged likewise (``store: local`` by default)
     ``components``   in the order written, modules flattened, disabled ones gone; properties checked against their kinds
+    ``needs``        component → the components that it refers to or depends on; each stands after what it needs
     ``outputs``      name → value (may hold Ref, Expr, Secret), Refs naming components
     ``variables``    the values of the variables that are not sensitive, for history; ``sensitive`` names the others
     """
@@ -63,6 +64,7 @@ class Resolved:
     providers: Mapping[str, Map] = field(default_factory=dict)
     state: Map = EMPTY
     components: tuple[Component, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     outputs: Map = EMPTY
     sensitive_outputs: tuple[str, ...] = ()
     moved: tuple[tuple[str, str], ...] = ()

@@ -15,7 +15,7 @@ from mlinfra.model.address import in_module, instance
 from mlinfra.model.values import UNKNOWN, Map, Ref, Value, freeze
 from mlinfra.resolve import stacks
 from mlinfra.resolve.expressions import NameProblem, evaluate
-from mlinfra.resolve.instances import BROKEN, Instances, Key, expand
+from mlinfra.resolve.instances import BROKEN, ONE, Instances, Key, expand
 from mlinfra.resolve.names import ScopeNames
 from mlinfra.resolve.problems import At, span_of
 from mlinfra.resolve.variables import Given, checked, module_values
@@ -54,12 +54,17 @@ class Scope:
         self._outputs: dict[str, Value] = {}
         self._stacks: dict[str, Value] = {}
         self._instances: dict[str, Instances] = {}
+        self._addresses: dict[str, dict[Key, str]] = {}
         self._children: dict[str, dict[Key, Scope]] = {}
         self._whole: dict[str, Value] = {}
 
     def evaluate(self, written: Any, at: At, each: Map | None = None) -> Value:
         """The frozen tree of a value as written in this scope; problems are noted."""
-        return evaluate(written, at, self.names if each is None else ScopeNames(self, each), self.world.problems)
+        return self.names_with(each).evaluate(written, at)
+
+    def names_with(self, each: Map | None) -> ScopeNames:
+        """The names inside a block's instance."""
+        return self.names if each is None else ScopeNames(self, each)
 
     def variable(self, name: str) -> Value:
         """The value of a declared variable. NameProblem when it needs itself."""
@@ -110,21 +115,34 @@ class Scope:
 
     def instances(self, name: str) -> Instances:
         """The instances of a resource block. NameProblem when it needs itself."""
-        return self._expand(name, name, self.spec.resources[name])
+        found = self._instances.get(name)
+        if found is None:
+            block = self.spec.resources[name]
+            found = self._expand(name, block)
+            addresses = self._addresses[name] = {}
+            for key in found.each:
+                address = addresses[key] = self.address(name, key)
+                self.world.kinds[address] = block.kind
+        return found
+
+    def addresses(self, name: str) -> Mapping[Key, str]:
+        """The full addresses of the instances of a resource block, by key. NameProblem when it needs itself."""
+        if name not in self._addresses:
+            self.instances(name)
+        return self._addresses[name]
 
     def module_instances(self, name: str) -> Instances:
         """The instances of a module block. NameProblem when it needs itself."""
-        return self._expand(f"module.{name}", name, self.spec.modules[name])
+        label = f"module.{name}"
+        return self._instances.get(label) or self._expand(label, self.spec.modules[name])
 
-    def _expand(self, label: str, name: str, block: ResourceBlock | ModuleBlock) -> Instances:
-        if label not in self._instances:
+    def _expand(self, label: str, block: ResourceBlock | ModuleBlock) -> Instances:
+        found = ONE
+        if block.has_for_each or block.enabled is not True:
             with self.world.computing(("each", self.module, label), self._label(label)):
                 found = expand(label, block, block.node, self.evaluate, self.world.problems)
-            self._instances[label] = found
-            if isinstance(block, ResourceBlock):
-                for key in found.each:
-                    self.world.kinds[self.address(name, key)] = block.kind
-        return self._instances[label]
+        self._instances[label] = found
+        return found
 
     def address(self, name: str, key: Key) -> str:
         """The full address of an instance of the resource ``name``."""
@@ -133,8 +151,8 @@ class Scope:
     def whole(self, name: str) -> Value:
         """All instances of a resource with for_each: a Map or a tuple of Refs."""
         if name not in self._whole:
-            found = self.instances(name)
-            self._whole[name] = found.gather({key: Ref(self.address(name, key)) for key in found.each})
+            refs = {key: Ref(address) for key, address in self.addresses(name).items()}
+            self._whole[name] = self.instances(name).gather(refs)
         return self._whole[name]
 
     def children(self, name: str) -> Mapping[Key, Scope]:
@@ -175,7 +193,7 @@ class Scope:
                 depends_on=self.depends_on,
                 call=self._call(block.name),
             )
-            child.given = module_values(spec, block.inputs, f"module {block.name!r}", ScopeNames(self, each), self.world.problems)
+            child.given = module_values(spec, block.inputs, f"module {block.name!r}", self.names_with(each), self.world.problems)
             children[key] = child
         return children
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from mlinfra.model.errors import MlinfraError
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import UNKNOWN, Map, Secret, SecretDigest, Value, is_known, leaves, within
 from mlinfra.resolve.expressions import NameProblem
 from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.positions import Spans
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.state.stores.opening import settings_of
-from mlinfra.state.stores.settings import BY_STORE
 
 if TYPE_CHECKING:
     from mlinfra.resolve.scope import Scope
@@ -54,7 +52,9 @@ def read(scope: Scope, name: str) -> Value:
         settings_of(state)
         reader = scope.world.read_stack
         return reader(name, state, project, environment) if reader is not None else UNKNOWN
-    except ValidationError as error:
+    except refusal() as error:
+        from mlinfra.state.stores.settings import BY_STORE
+
         model = BY_STORE[str(state["store"])]
         for problem in diagnostics("state store", error, f"stacks.{name}", Spans(block), model=model):
             problems.note(problem)

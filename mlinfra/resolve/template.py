@@ -70,24 +70,24 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Literal text and code in turn. ``whole`` is the code when the template is one expression and nothing else."""
+    """Literal text and code in turn, and the ``codes`` alone. ``whole`` is the code when the template is one expression and nothing
+    else."""
 
     parts: tuple[str | Code, ...]
+    codes: tuple[Code, ...]
+    whole: Code | None
 
-    @property
-    def whole(self) -> Code | None:
-        return self.parts[0] if len(self.parts) == 1 and isinstance(self.parts[0], Code) else None
 
-    @property
-    def codes(self) -> tuple[Code, ...]:
-        return tuple(p for p in self.parts if isinstance(p, Code))
+@lru_cache(maxsize=65536)
+def reference(text: str) -> Path | None:
+    """The names of the common ``${raw.uri}``, which is one reference and nothing else; None for every other text."""
+    found = _REFERENCE.match(text)
+    return tuple(found[1].split(".")) if found else None
 
 
 @lru_cache(maxsize=65536)
 def parse(text: str) -> Template:
     """Take a template apart; ``$${`` is a literal ``${``. TemplateError when it cannot be."""
-    if reference := _REFERENCE.match(text):
-        return Template((_plain(reference),))
     parts: list[str | Code] = []
     literal: list[str] = []
     position = 0
@@ -113,7 +113,8 @@ def parse(text: str) -> Template:
         position = end + 1
     if joined := "".join(literal):
         parts.append(joined)
-    return Template(tuple(parts))
+    codes = tuple([part for part in parts if isinstance(part, Code)])
+    return Template(tuple(parts), codes, codes[0] if codes and len(parts) == 1 else None)
 
 
 def code(text: str, offset: int = 0) -> Code:
@@ -122,14 +123,6 @@ def code(text: str, offset: int = 0) -> Code:
     stripped = text.strip()
     plain = next((c for c in chains if text[c.start : c.end] == stripped), None) if len(chains) == 1 else None
     return Code(text, offset, chains, identifiers, plain, walks)
-
-
-def _plain(found: re.Match[str]) -> Code:
-    """The common case, ``${raw.uri}``, without a tokenizer."""
-    names = found[1].split(".")
-    start = found.start(1) - 2
-    chain = Chain(tuple(names), start, start + len(names[0]), found.end(1) - 2)
-    return Code(found[0][2:-1], 2, (chain,), frozenset(names), chain)
 
 
 def chains(text: str) -> tuple[Path, ...]:

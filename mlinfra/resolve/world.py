@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 from mlinfra.kinds import catalog
 from mlinfra.model.errors import SpecError
-from mlinfra.model.values import EMPTY, Map, Path, path_text
+from mlinfra.model.values import EMPTY, Map, Path, Ref, path_text
 from mlinfra.resolve.expressions import NameProblem
-from mlinfra.resolve.git_modules import GitModules
 from mlinfra.resolve.problems import At, Problems
 from mlinfra.resolve.stacks import StackReader
 from mlinfra.spec.document import Spec
 from mlinfra.spec.git_source import GitSource
 from mlinfra.spec.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from mlinfra.resolve.git_modules import GitModules
 
 OutputsOf = Callable[[str], Mapping[str, str] | None]
 """The outputs (name → type) of a native kind; None when nobody knows."""
@@ -38,8 +40,9 @@ class World:
         self.kinds: dict[str, str] = {}
         self.read_stack = read_stack
         self.own_state: Callable[[], Map] = lambda: EMPTY
-        self._outputs_of = outputs_of
-        self._git = GitModules(spec.root.resolve())
+        self._ask_outputs_of = outputs_of
+        self._outputs_of: dict[str, Mapping[str, str] | None] = {"": None}
+        self._git: GitModules | None = None
         self._modules: dict[FilePath, Spec | None] = {}
         self._computing: dict[tuple[object, ...], str] = {}
 
@@ -47,10 +50,14 @@ class World:
     def module_files(self) -> tuple[str, ...]:
         """The spec files of all modules, relative to the root's folder."""
         own = tuple(file for spec in self._modules.values() if spec is not None for file in spec.files)
-        return own + tuple(self._git.files)
+        return own + tuple(self._git.files if self._git else ())
 
     def fetched(self, source: GitSource, call: str, at: At) -> FilePath | None:
         """The folder of a module from git; None when it cannot be had, which is noted."""
+        if self._git is None:
+            from mlinfra.resolve.git_modules import GitModules
+
+            self._git = GitModules(self.root.resolve())
         try:
             return self._git.folder(source, call)
         except SpecError as error:
@@ -98,15 +105,20 @@ class World:
 
     def outputs_of(self, kind: str) -> Mapping[str, str] | None:
         """What ``${name.…}`` of a component of this kind offers; None when that is not known here."""
-        return _outputs(kind) if kind in catalog.NAMES else self._outputs_of(kind) if self._outputs_of and kind else None
+        if kind not in self._outputs_of:
+            if kind in catalog.NAMES:
+                self._outputs_of[kind] = catalog.kind(kind).outputs
+            else:
+                self._outputs_of[kind] = self._ask_outputs_of(kind) if self._ask_outputs_of else None
+        return self._outputs_of[kind]
 
-    def check_output(self, address: str, path: Path) -> None:
-        """NameProblem when the component's kind has no such output."""
-        outputs = self.outputs_of(self.kinds.get(address, ""))
+    def reference(self, address: str, path: Path) -> Ref:
+        """A reference to what stands at ``path`` of a component. NameProblem when its kind has no such output."""
+        kind = self.kinds.get(address, "")
+        outputs = self.outputs_of(kind)
         if not path or outputs is None or path[0] == "kind":
-            return
+            return Ref(address, path)
         name = path[0]
-        kind = self.kinds[address]
         if not isinstance(name, str) or name not in outputs:
             hint = did_you_mean(str(name), outputs, allowed="outputs")
             raise NameProblem("reference.unknown_output", f"{address} ({kind}) has no output {name!r}", hint)
@@ -114,8 +126,4 @@ class World:
             what = path_text(path[1:]).lstrip(".")
             article = "an" if outputs[name] == "integer" else "a"
             raise NameProblem("reference.unknown_output", f"{address}.{name} is {article} {outputs[name]}, it has no {what!r}")
-
-
-@lru_cache(maxsize=256)
-def _outputs(kind: str) -> Mapping[str, str]:
-    return catalog.kind(kind).outputs
+        return Ref(address, path)

@@ -122,19 +122,18 @@ def read_providers(shape: Shape, root: YamlMap, where: str = "providers") -> Yam
     if block is None:
         return None
     found = YamlMap(block.file, block.mark)
-    for name, value in block.items():
+    for name in block:
         if not TARGET.match(name):
             hint = "write a provider, like aws, or an instance of it, like aws.eu"
             shape.problem("spec.bad_name", f"{where}: {cut(name)!r} cannot name a provider", block.key_span(name), hint)
             continue
-        if value is None:
-            value = YamlMap(block.file, block.values_at[name])
-        if not isinstance(value, YamlMap):
+        value = block[name]
+        if value is not None and not isinstance(value, YamlMap):
             shape.wrong(block, name, f"{where}.{name}", "a map", "like {region: eu-central-1}")
             continue
-        found[name] = value
-        found.keys_at[name] = block.keys_at[name]
-        found.values_at[name] = block.values_at[name]
+        found.take(block, name)
+        if value is None:
+            found[name] = YamlMap(block.file, block.places[name][4:])
     return found
 
 

@@ -5,13 +5,17 @@ is not known yet, which passes every check, and the rest is looked at again."""
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from mlinfra.kinds import catalog
 from mlinfra.model.diagnostic import Diagnostic
+from mlinfra.model.validation import refusal
 from mlinfra.model.values import UNKNOWN, Map, Path, Value, put
 from mlinfra.spec.kind_errors import diagnostics
 from mlinfra.spec.positions import Spans
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _ROUNDS = 6
 
@@ -29,9 +33,9 @@ def every_problem(kind_name: str, error: ValidationError, component: str, proper
         if not isinstance(left, Map):
             break
         try:
-            catalog.kind(kind_name).model_validate(left)
+            catalog.form(kind_name).model_validate(left)
             break
-        except ValidationError as again:
+        except refusal() as again:
             fresh = [d for d in diagnostics(kind_name, again, component, spans) if not any(_follows(d, f) for f in found)]
         if not fresh:
             break

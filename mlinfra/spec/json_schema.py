@@ -27,7 +27,7 @@ _ASIDE = ("description", "default", "deprecated", "examples")
 def spec_schema(kinds: Iterable[str] = catalog.NAMES) -> dict[str, Any]:
     """The schema of a whole ``mlinfra.yaml`` with these portable kinds."""
     names = list(kinds)
-    models = {name: catalog.kind(name) for name in names}
+    models = {name: catalog.form(name) for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
         refs, shared = models_json_schema([(model, "validation") for model in models.values()], ref_template=_DEFS + "{model}")

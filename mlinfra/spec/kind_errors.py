@@ -11,13 +11,14 @@ from mlinfra.model.address import NAME
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.values import Path, path_text
-from mlinfra.spec.kind_fields import Location, locate
 from mlinfra.spec.resource_blocks import COMMON_KEYS
 from mlinfra.spec.suggest import closest, did_you_mean
 from mlinfra.spec.words import cut, describe, one_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+
+    from mlinfra.spec.kind_fields import Location
 
 _TYPES = {
     "string_type": "text", "string_sub_type": "text", "int_type": "a whole number", "int_from_float": "a whole number",
@@ -63,7 +64,9 @@ def diagnostics(
     ``spans`` are the places below the component's properties (:class:`~mlinfra.spec.positions.Spans`); ``model`` is the
     class that was validated, when it is not the portable kind ``kind_name`` (a provider's settings).
     """
-    model = model or (catalog.kind(kind_name) if kind_name in catalog.NAMES else None)
+    from mlinfra.spec.kind_fields import Location, locate
+
+    model = model or (catalog.form(kind_name) if kind_name in catalog.NAMES else None)
     problems = []
     for item in error.errors(include_url=False):
         at = locate(model, item["loc"]) if model else Location(tuple(item["loc"]), None, "", ())

@@ -6,7 +6,8 @@ A :class:`YamlMap` is a dict, a :class:`YamlList` a list; both carry the place o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlinfra.model.diagnostic import Span
@@ -14,25 +15,40 @@ from mlinfra.model.values import Path
 
 Mark = tuple[int, int, int, int]
 """line, column, end line, end column; all from 1, the end exclusive."""
+Place = tuple[int, int, int, int, int, int, int, int]
+"""The mark of a key, then that of its value: one tuple, because a large spec has a hundred thousand."""
 
 
 class YamlMap(dict[str, Any]):
-    """``file`` is the file's name as shown; ``mark`` the map's own place; ``keys_at``/``values_at`` those of its entries."""
+    """``file`` is the file's name as shown; ``mark`` the map's own place; ``places`` those of its entries (and perhaps others)."""
 
-    __slots__ = ("file", "keys_at", "mark", "values_at")
+    __slots__ = ("file", "mark", "places")
 
-    def __init__(self, file: str, mark: Mark) -> None:
-        super().__init__()
+    def __init__(self, file: str, mark: Mark, places: dict[str, Place] | None = None) -> None:
         self.file = file
         self.mark = mark
-        self.keys_at: dict[str, Mark] = {}
-        self.values_at: dict[str, Mark] = {}
+        self.places: dict[str, Place] = {} if places is None else places
+
+    def take(self, source: YamlMap, key: str) -> None:
+        """Add an entry of ``source`` with its place."""
+        self[key] = source[key]
+        self.places[key] = source.places[key]
+
+    def without(self, keys: Collection[str]) -> YamlMap:
+        """The entries but those of ``keys``, with the same ``places``."""
+        rest = YamlMap(self.file, self.mark, self.places)
+        for key, value in self.items():
+            if key not in keys:
+                rest[key] = value
+        return rest
 
     def key_span(self, key: str) -> Span:
-        return Span(self.file, *self.keys_at.get(key, self.mark))
+        place = self.places.get(key)
+        return self.span if place is None else Span(self.file, *place[:4])
 
     def value_span(self, key: str) -> Span:
-        return Span(self.file, *self.values_at.get(key, self.mark))
+        place = self.places.get(key)
+        return self.span if place is None else Span(self.file, *place[4:])
 
     @property
     def span(self) -> Span:
@@ -49,17 +65,14 @@ class MergedMap(YamlMap):
         self._files: dict[str, str] = {}
 
     def take(self, source: YamlMap, key: str) -> None:
-        """Add an entry of ``source`` with its place."""
-        self[key] = source[key]
-        self.keys_at[key] = source.keys_at[key]
-        self.values_at[key] = source.values_at[key]
+        super().take(source, key)
         self._files[key] = source.file
 
     def key_span(self, key: str) -> Span:
-        return Span(self._files.get(key, self.file), *self.keys_at.get(key, self.mark))
+        return replace(super().key_span(key), file=self._files.get(key, self.file))
 
     def value_span(self, key: str) -> Span:
-        return Span(self._files.get(key, self.file), *self.values_at.get(key, self.mark))
+        return replace(super().value_span(key), file=self._files.get(key, self.file))
 
 
 class YamlList(list[Any]):
@@ -68,7 +81,6 @@ class YamlList(list[Any]):
     __slots__ = ("file", "mark", "values_at")
 
     def __init__(self, file: str, mark: Mark) -> None:
-        super().__init__()
         self.file = file
         self.mark = mark
         self.values_at: list[Mark] = []

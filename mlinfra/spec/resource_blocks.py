@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlinfra.kinds import units
 from mlinfra.kinds.catalog import NAMES
 from mlinfra.model.address import parse_address
 from mlinfra.model.component import Lifecycle
@@ -40,13 +39,13 @@ def read_resources(shape: Shape, root: YamlMap) -> dict[str, ResourceBlock]:
 
 
 def _resource(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> ResourceBlock:
-    extra: dict[str, Any] = {}
-    if len(node) > 1:
-        extra = _common(shape, name, node)
+    own = node.without(_COMMON)
+    has_kind_alone = "kind" in node and len(node) - len(own) == 1
+    extra = {} if has_kind_alone else _common(shape, name, node)
     return ResourceBlock(
         name=name,
         kind=_kind(shape, name, node, parent),
-        properties=_properties(shape, name, node),
+        properties=_properties(shape, name, node, own),
         node=node,
         span=parent.key_span(name),
         **extra,
@@ -110,30 +109,24 @@ def _kind(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> str:
     return ""
 
 
-def _properties(shape: Shape, name: str, node: YamlMap) -> YamlMap:
-    """What stands beside the common keys, and what stands under ``properties:``."""
-    found = YamlMap(node.file, node.mark)
-    for key, value in node.items():
-        if key not in _COMMON:
-            dict.__setitem__(found, key, value)
-            found.keys_at[key] = node.keys_at[key]
-            found.values_at[key] = node.values_at[key]
+def _properties(shape: Shape, name: str, node: YamlMap, own: YamlMap) -> YamlMap:
+    """What stands beside the common keys (``own``, which is added to), and what stands under ``properties:``."""
     nested = shape.map(node, "properties", f"{name}.properties") if "properties" in node else None
-    for key in nested or ():
-        assert nested is not None
-        if key in found:
+    if not nested:
+        return own
+    own.places = dict(own.places)  # no longer the block's: what is nested may be called like a common key
+    for key in nested:
+        if key in own:
             shape.problem(
                 "spec.duplicate_name",
                 f"{name} has {key!r} twice: beside 'kind' and under 'properties'",
                 nested.key_span(key),
                 "keep one of them",
-                ((found.key_span(key), "first here"),),
+                ((own.key_span(key), "first here"),),
             )
             continue
-        found[key] = nested[key]
-        found.keys_at[key] = nested.keys_at[key]
-        found.values_at[key] = nested.values_at[key]
-    return found
+        own.take(nested, key)
+    return own
 
 
 def _tags(shape: Shape, name: str, node: YamlMap) -> YamlMap | None:
@@ -172,6 +165,8 @@ def _seconds(shape: Shape, node: YamlMap, key: str, where: str) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
     if isinstance(value, str):
+        from mlinfra.kinds import units
+
         try:
             seconds = units.parse_seconds(value)
         except ValueError:

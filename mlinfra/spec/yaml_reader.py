@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import re
 from dataclasses import field
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -53,26 +54,38 @@ class _GiveUp(Exception):
     """The rest of this file cannot be read; the problem is recorded."""
 
 
+class _Next(Enum):
+    """What the next node of an open collection is, when it is neither a key (None) nor the value of a key (that key)."""
+
+    ITEM = "an item of a list"
+    MERGED = "what << takes over"
+    KEYLESS = "the value of a key that cannot be used"
+    NO_KEY = "a map or a list where a key must stand"
+
+
+_ITEM, _MERGED, _KEYLESS, _NO_KEY = _Next
+
+
 @dataclass(slots=True)
 class _Frame:
-    """An open collection. ``key`` is the pending key of a map (None: the next node is a key), ``skip`` that its value is
-    dropped; ``before`` the number of nodes when it opened; ``height`` of what is inside."""
+    """An open collection. ``before`` is the number of nodes when it opened, ``height`` that of what is inside, ``merged`` the
+    value of ``<<`` with its place (that of the key at first). While another collection is open inside, ``next`` says what that one
+    is here, and ``key_mark`` where its key stands."""
 
-    node: YamlMap | YamlList
-    start: Mark
+    node: Any
     flow: bool
     anchor: str | None
     before: int
     height: int = 0
-    key: str | None = None
+    merged: tuple[Any, Mark] | None = None
+    next: _Next | str | None = None
     key_mark: Mark = (0, 0, 0, 0)
-    skip: bool = False
-    merges: list[tuple[Any, Mark]] | None = None
-    as_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
+    """What an alias stands for: the value, its text when it is a scalar, how many nodes it is and how many levels high."""
+
     value: Any
     text: str | None
     size: int
@@ -125,7 +138,7 @@ def read_yaml(text: str, file: str) -> YamlDocument:
     finally:
         if collecting:
             gc.enable()
-    return YamlDocument(builder.root, builder.root_mark, builder.problems)
+    return builder.document()
 
 
 def _unprintable(text: str, offset: int, file: str) -> Diagnostic:
@@ -144,62 +157,106 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Diagnostic] = []
-        self.root: Any = None
-        self.root_mark: Mark = (1, 1, 1, 1)
-        self._stack: list[_Frame] = []
+        self._document = YamlList(file, (1, 1, 1, 1))
+        """Its only item is the root, as soon as that is complete."""
         self._anchors: dict[str, _Anchored] = {}
-        self._nodes = 0
         self._aliased = 0
 
+    def document(self) -> YamlDocument:
+        """What was read so far."""
+        if not self._document:
+            return YamlDocument(None, problems=self.problems)
+        return YamlDocument(self._document[0], self._document.values_at[0], self.problems)
+
     def run(self, parser: Any) -> None:
-        """Read all events. YAMLError comes through; _GiveUp when a limit is passed."""
+        """Read all events. YAMLError comes through; _GiveUp when a limit is passed.
+
+        One loop, because a large spec has a hundred thousand events: its first half makes a node of an event (of several, when
+        it is a collection, which is open until its end comes), the second half puts the node where it belongs."""
         next_event = parser.get_event
         scalar, mapping_start, sequence_start = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
         mapping_end, sequence_end, alias = yaml.MappingEndEvent, yaml.SequenceEndEvent, yaml.AliasEvent
-        plain_values: dict[str, Any] = {}
-        resolve = yaml_scalars.plain
-        documents = 0
+        plain_values, means_more = yaml_scalars.PlainValues(), yaml_scalars.MEANS_MORE
+        stack: list[_Frame] = []
+        frame = _Frame(self._document, False, None, 0)
+        node, expected = frame.node, cast("_Next | str | None", _ITEM)
+        key_mark = frame.key_mark
+        nodes = documents = 0
+        value: Any
+        text: str | None
         while True:
             event = next_event()
             kind = type(event)
             if kind is scalar:
                 start, end = event.start_mark, event.end_mark
                 mark = (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
-                text = event.value
+                value = text = event.value
                 if event.tag is not None:
                     value = self._tagged(event, mark)
-                elif event.style or not event.implicit[0]:
-                    value = text
-                    if "\0" in text:
-                        value = self._without_nul(text, mark)
-                elif text in plain_values:
-                    value = plain_values[text]
-                else:
+                elif event.style:
+                    if "\0" in value:
+                        value = self._without_nul(value, mark)
+                elif not value or value[0] in means_more:
                     try:
-                        value = plain_values[text] = resolve(text)
+                        value = plain_values[value]
                     except ValueError as error:
                         self._problem("yaml.bad_number", str(error), mark)
                         value = 0
-                self._nodes += 1
+                nodes += 1
                 if event.anchor is not None:
                     self._anchors[event.anchor] = _Anchored(value, text, 1, 0)
-                plain = not event.style and event.tag is None
-                self._add(value, mark, text, merge=plain and text == "<<")
             elif kind is mapping_start or kind is sequence_start:
-                self._open(event, YamlMap if kind is mapping_start else YamlList)
+                opened = self._open(event, YamlMap if kind is mapping_start else YamlList, nodes, len(stack))
+                frame.next = self._no_key(opened.node.mark) if expected is None else expected
+                frame.key_mark = key_mark
+                stack.append(frame)
+                frame = opened
+                node, expected = frame.node, None if kind is mapping_start else _ITEM
+                nodes += 1
+                continue
             elif kind is mapping_end or kind is sequence_end:
-                self._close(event)
+                self._close(frame, event, nodes)
+                value, text, mark, height = node, None, node.mark, frame.height + 1
+                frame = stack.pop()
+                node, expected, key_mark = frame.node, frame.next, frame.key_mark
+                if frame.height < height:
+                    frame.height = height
             elif kind is alias:
-                self._alias(event)
+                mark = _mark(event)
+                target = self._target(event.anchor, mark, [*stack, frame], expected)
+                value, text = target.value, target.text
+                nodes += target.size
+                frame.height = max(frame.height, target.height)
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    mark = _mark(event)
-                    self._problem("yaml.many_documents", "a spec is one YAML document; a second one starts here", mark,
+                    self._problem("yaml.many_documents", "a spec is one YAML document; a second one starts here", _mark(event),
                                   hint="put it into a file of its own, or remove the '---'")  # fmt: skip
                     raise _GiveUp
+                continue
             elif event is None or kind is yaml.StreamEndEvent:
                 return
+            else:
+                continue
+
+            if expected is None:
+                key_mark = mark
+                expected = text
+                if text is None or text in node.places or text == "<<":
+                    expected = self._odd_key(event, text, mark, frame)
+            elif type(expected) is str:
+                node[expected] = value
+                node.places[expected] = key_mark + mark
+                expected = None
+            elif expected is _ITEM:
+                node.append(value)
+                node.values_at.append(mark)
+            elif expected is _NO_KEY:
+                expected = _KEYLESS
+            else:
+                if expected is _MERGED:
+                    frame.merged = (value, mark)
+                expected = None
 
     def _problem(
         self, code: str, message: str, mark: Mark, *, hint: str = "", related: tuple[tuple[Span, str], ...] = ()
@@ -238,136 +295,86 @@ class _Builder:
         self._problem("yaml.unknown_tag", f"the tag {shown[:60]} is not known here", mark,
                       hint="remove it; values that are computed are written as ${…}")  # fmt: skip
 
-    def _open(self, event: Any, make: type[YamlMap] | type[YamlList]) -> None:
+    def _open(self, event: Any, make: type[YamlMap] | type[YamlList], nodes: int, depth: int) -> _Frame:
         mark = _mark(event)
         if event.tag is not None and event.tag not in ("!", _TAG + ("map" if make is YamlMap else "seq")):
             self._unknown_tag(event.tag, mark)
-        stack = self._stack
-        if len(stack) >= MAX_DEPTH:
+        if depth >= MAX_DEPTH:
             self._too_deep(mark)
-        self._nodes += 1
-        parent = stack[-1] if stack else None
-        as_key = parent is not None and type(parent.node) is YamlMap and parent.key is None and not parent.skip
-        if as_key:
-            self._problem(
-                "yaml.bad_key", "a key must be text, not a map or a list", mark, hint='quote it if it is text, like "${x}"'
-            )
-        stack.append(_Frame(make(self.file, mark), mark, bool(event.flow_style), event.anchor, self._nodes - 1, as_key=as_key))
+        return _Frame(make(self.file, mark), event.flow_style, event.anchor, nodes)
 
-    def _close(self, event: Any) -> None:
-        frame = self._stack.pop()
+    def _close(self, frame: _Frame, event: Any, nodes: int) -> None:
         node = frame.node
         if frame.flow:
             end = event.end_mark
             line, column = end.line + 1, end.column + 1
         else:
-            last = _last_mark(node)
-            line, column = (last[2], last[3]) if last else (frame.start[2], frame.start[3])
-        node.mark = (frame.start[0], frame.start[1], line, column)
-        if frame.merges:
-            self._merge(frame)
+            line, column = _end_of_last(node)
+        node.mark = (node.mark[0], node.mark[1], line, column)
+        if frame.merged is not None:
+            self._merge(node, *frame.merged)
         if frame.anchor is not None:
-            self._anchors[frame.anchor] = _Anchored(node, None, self._nodes - frame.before, frame.height + 1)
-        if self._stack:
-            parent = self._stack[-1]
-            parent.height = max(parent.height, frame.height + 1)
-            if frame.as_key:
-                parent.skip = True
-                return
-        self._add(node, node.mark, None)
+            self._anchors[frame.anchor] = _Anchored(node, None, nodes - frame.before, frame.height + 1)
 
-    def _alias(self, event: Any) -> None:
-        name, mark = event.anchor, _mark(event)
+    def _target(self, name: str, mark: Mark, open_frames: list[_Frame], expected: _Next | str | None) -> _Anchored:
+        """What the alias ``name`` stands for; nothing when that cannot be said."""
         target = self._anchors.get(name)
-        if target is None or any(frame.anchor == name for frame in self._stack):
-            if any(frame.anchor == name for frame in self._stack):
+        looped = any(frame.anchor == name for frame in open_frames)
+        if target is None or looped:
+            if looped:
                 self._problem("yaml.alias_loop", f"*{name} stands inside of what &{name} names", mark)
             else:
                 self._problem("yaml.unknown_alias", f"there is no anchor &{name} above", mark,
                               hint=did_you_mean(name, self._anchors, allowed="anchors"))  # fmt: skip
-            self._nodes += 1
-            merging = bool(self._stack) and self._stack[-1].merges is not None and self._stack[-1].key == "<<"
-            self._add(YamlMap(self.file, mark) if merging else None, mark, name)
-            return
-        if len(self._stack) + target.height > MAX_DEPTH:
+            return _Anchored(YamlMap(self.file, mark) if expected is _MERGED else None, name, 1, 0)
+        if len(open_frames) - 1 + target.height > MAX_DEPTH:
             self._too_deep(mark)
-        self._nodes += target.size
         self._aliased += target.size
         if self._aliased > MAX_ALIASED:
             self._problem("yaml.alias_bomb", f"aliases expand this file by more than {MAX_ALIASED:,} values", mark,
                           hint="write a for_each or a module instead of aliases of aliases")  # fmt: skip
             raise _GiveUp
-        if self._stack:
-            self._stack[-1].height = max(self._stack[-1].height, target.height)
-        self._add(target.value, mark, target.text)
+        return target
 
     def _too_deep(self, mark: Mark) -> None:
         self._problem("yaml.too_deep", f"this is nested more than {MAX_DEPTH} levels deep", mark)
         raise _GiveUp
 
-    def _add(self, value: Any, mark: Mark, text: str | None, *, merge: bool = False) -> None:
-        """Put a finished node where it belongs: root, list item, key or value."""
-        if not self._stack:
-            self.root, self.root_mark = value, mark
-            return
-        frame = self._stack[-1]
+    def _odd_key(self, event: Any, text: str | None, mark: Mark, frame: _Frame) -> _Next | str:
+        """Take a key that is no text, stands already in the map, or may be the merge key; the answer says what its value is."""
         node = frame.node
-        if type(node) is YamlList:
-            node.append(value)
-            node.values_at.append(mark)
-            return
-        assert type(node) is YamlMap
-        if frame.skip:
-            frame.skip = False
-            frame.key = None
-        elif frame.key is None:
-            self._add_key(frame, node, mark, text, merge)
-        else:
-            key = frame.key
-            frame.key = None
-            if frame.merges is not None and key == "<<" and frame.key_mark == frame.merges[-1][1]:
-                frame.merges[-1] = (value, mark)
-                return
-            node[key] = value
-            node.keys_at[key] = frame.key_mark
-            node.values_at[key] = mark
-
-    def _add_key(self, frame: _Frame, node: YamlMap, mark: Mark, text: str | None, merge: bool) -> None:
         if text is None:
             self._problem("yaml.bad_key", "a key must be text, not a map or a list", mark)
-            frame.skip = True
-        elif merge:
-            if frame.merges is not None:
-                self._problem("yaml.duplicate_key", "'<<' stands twice in this map", mark, hint="merge several with <<: [*a, *b]")
-                frame.skip = True
-                return
-            frame.key, frame.key_mark, frame.merges = text, mark, [(None, mark)]
+        elif text == "<<" and type(event) is yaml.ScalarEvent and not event.style and event.tag is None:
+            if frame.merged is None:
+                frame.merged = (None, mark)
+                return _MERGED
+            self._problem("yaml.duplicate_key", "'<<' stands twice in this map", mark, hint="merge several with <<: [*a, *b]")
         elif text in node:
-            first = Span(self.file, *node.keys_at[text])
             shown = text if len(text) <= 60 else text[:60] + "…"
             self._problem("yaml.duplicate_key", f"the key {shown!r} stands twice in this map", mark,
-                          hint="remove or rename one of them", related=((first, "first here"),))  # fmt: skip
-            frame.skip = True
+                          hint="remove or rename one of them", related=((node.key_span(text), "first here"),))  # fmt: skip
         else:
-            frame.key, frame.key_mark = text, mark
+            return text
+        return _KEYLESS
 
-    def _merge(self, frame: _Frame) -> None:
+    def _no_key(self, mark: Mark) -> _Next:
+        """Refuse a map or a list that begins where a key must stand."""
+        hint = 'quote it if it is text, like "${x}"'
+        self._problem("yaml.bad_key", "a key must be text, not a map or a list", mark, hint=hint)
+        return _NO_KEY
+
+    def _merge(self, node: YamlMap, value: Any, mark: Mark) -> None:
         """Take over the entries of ``<<``: what is written in the map wins, then earlier maps over later ones."""
-        node = frame.node
-        assert type(node) is YamlMap
-        assert frame.merges is not None
-        value, mark = frame.merges[0]
         sources = value if type(value) is YamlList else [value]
         for source in sources:
             if type(source) is not YamlMap:
                 self._problem("yaml.bad_merge", "'<<' takes a map, an alias of a map, or a list of these", mark,
                               hint="like <<: *defaults")  # fmt: skip
                 return
-            for key, item in source.items():
+            for key in source:
                 if key not in node:
-                    node[key] = item
-                    node.keys_at[key] = source.keys_at[key]
-                    node.values_at[key] = source.values_at[key]
+                    node.take(source, key)
 
 
 def _mark(event: Any) -> Mark:
@@ -375,8 +382,8 @@ def _mark(event: Any) -> Mark:
     return (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
-def _last_mark(node: YamlMap | YamlList) -> Mark | None:
-    marks = node.values_at
-    if isinstance(marks, dict):
-        return next(reversed(marks.values())) if marks else None
-    return marks[-1] if marks else None
+def _end_of_last(node: YamlMap | YamlList) -> tuple[int, int]:
+    """Where a block collection ends: with its last value."""
+    if not node:
+        return node.mark[2:]
+    return node.values_at[-1][2:] if isinstance(node, YamlList) else next(reversed(node.places.values()))[6:]

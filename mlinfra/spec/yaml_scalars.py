@@ -24,6 +24,8 @@ _NUMBER = re.compile(
     r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?)\Z"
 )
 _STARTS = frozenset("+-.0123456789")
+MEANS_MORE = frozenset({*_STARTS, *(text[0] for text in _CONSTANTS if text)})
+"""The first characters of whatever may be something else than text."""
 _BASES = {"int": 10, "hex": 16, "oct": 8}
 _LARGEST = 2**63
 _MOST_DIGITS = 100
@@ -48,3 +50,11 @@ def plain(text: str) -> Any:
     if not -_LARGEST <= whole < _LARGEST:
         raise ValueError("this whole number does not fit into 64 bits; quote it if it is text")
     return whole
+
+
+class PlainValues(dict[str, Any]):
+    """The values of one file's plain scalars: each text is worked out once. ValueError as from :func:`plain`."""
+
+    def __missing__(self, text: str) -> Any:
+        value = self[text] = plain(text)
+        return value

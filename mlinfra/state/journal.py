@@ -7,7 +7,6 @@ each other's names. Everything else is refused (StateError), and nothing is ever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
 from functools import partial
 
@@ -93,6 +92,8 @@ def fetch(store: Store, keys: Iterable[str]) -> dict[str, Blob] | None:
     if len(wanted) < 3:
         blobs = [store.get(key) for key in wanted]
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(_AT_ONCE, len(wanted)), thread_name_prefix="mlinfra-read") as pool:
             blobs = list(pool.map(store.get, wanted))
     found = {key: blob for key, blob in zip(wanted, blobs, strict=True) if blob is not None}

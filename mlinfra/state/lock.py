@@ -8,10 +8,8 @@ could still write. A process of this machine is looked up. Writes are not protec
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -190,7 +188,7 @@ class Lock:
         now, ticks = self._clock(), self._ticks()
         guarded = version is not None and self._take_guard(version)
         mine = Lease(
-            id=uuid.uuid4().hex[:12], owner=_user(), host=socket.gethostname(), machine=_machine(), pid=os.getpid(),
+            id=uuid.uuid4().hex[:12], owner=_user(), host=_host(), machine=_machine(), pid=os.getpid(),
             born=_process_born(os.getpid()), operation=operation, since=now, expires=now + self._lease,
             length=self._lease, epoch=found.epoch + 1, guarded=guarded,
         )  # fmt: skip
@@ -304,7 +302,7 @@ def this_process(lock_id: str) -> Lease:
     """A lease that names this process as the holder of some lock ``lock_id``."""
     now = time.time()
     return Lease(
-        id=lock_id, owner=_user(), host=socket.gethostname(), machine=_machine(), pid=os.getpid(), born=_process_born(os.getpid()),
+        id=lock_id, owner=_user(), host=_host(), machine=_machine(), pid=os.getpid(), born=_process_born(os.getpid()),
         operation="write", since=now, expires=now + LEASE,
     )  # fmt: skip
 
@@ -326,10 +324,18 @@ def _encode(lease: Lease) -> bytes:
 
 
 def _user() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):
         return f"uid {os.getuid()}"
+
+
+def _host() -> str:
+    import socket
+
+    return socket.gethostname()
 
 
 @cache
@@ -339,7 +345,7 @@ def _machine() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
-        return socket.gethostname()
+        return _host()
 
 
 def _process_born(pid: int) -> str:

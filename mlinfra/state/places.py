@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, StateError
 from mlinfra.model.values import EMPTY, Map
-from mlinfra.state.encryption.settings import read_settings
 from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.lock import LEASE
 from mlinfra.state.session import KEEP, Location
 from mlinfra.state.stores.opening import open_store, settings_of
+
+if TYPE_CHECKING:
+    from mlinfra.state.encryption.sources import Encryption
 
 DEFAULT_ENVIRONMENT = "default"
 """What the environment of a spec without environments is called in a store."""
@@ -24,15 +27,23 @@ def place(block: Map, project: str, environment: str, base: Path, environ: Mappi
     for settings that cannot be."""
     store = open_store(block, base, environ)
     settings = settings_of(block)
-    encryption = read_settings(block.get("encryption"), base)
+    encryption = _encryption(block.get("encryption"), base)
     prefix = f"{project}/{environment or DEFAULT_ENVIRONMENT}/"
     return Location(
         EncryptedStore(store, prefix, encryption),
         prefix,
-        lease=settings.lease or LEASE,
-        keep=settings.history or KEEP,
+        lease=(settings and settings.lease) or LEASE,
+        keep=(settings and settings.history) or KEEP,
         encryption=encryption,
     )
+
+
+def _encryption(given: object, base: Path) -> Encryption | None:
+    if given is None:
+        return None
+    from mlinfra.state.encryption.settings import read_settings
+
+    return read_settings(given, base)
 
 
 def read_outputs(where: Location, name: str) -> Map:

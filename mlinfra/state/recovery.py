@@ -6,7 +6,6 @@ updates and deletes are settled by reading the object again. A create that canno
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Set
 from dataclasses import field, replace
 
@@ -14,6 +13,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, StateError
 from mlinfra.model.events import Notice, Sink
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.resource import Desired, ResourceState, made_at
 from mlinfra.model.values import Map
 from mlinfra.provider.calls import call
@@ -47,6 +47,7 @@ async def recover(ledger: Ledger, connections: Connections, sealer: Sealer, sink
         if op not in creates:
             uncertain.add(intent.address)
             entries += _in_doubt(op, intent, ledger, connections)
+    await a_loop()
     answers = await asyncio.gather(*[_look_up(op, intent, connections, sealer) for op, intent in creates.items()])
     for (op, intent), found in zip(creates.items(), answers, strict=True):
         if isinstance(found, Diagnostic):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
+import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ from mlinfra.state.store import Store, StoreConflict
 
 if TYPE_CHECKING:
     from mlinfra.state.encryption.keyring import Keyring
-    from mlinfra.state.encryption.settings import Encryption
+    from mlinfra.state.encryption.sources import Encryption
 
 KEY = "secret.key"
 ENVELOPE = "key.json"
@@ -170,7 +170,7 @@ def load_key(store: Store, prefix: str, *, create: bool) -> bytes:
         return found.data
     if store.get(prefix + ENVELOPE) is not None:
         raise no_encryption()
-    fresh = secrets.token_bytes(32)
+    fresh = os.urandom(32)
     if create:
         try:
             store.put_if(prefix + KEY, fresh, None)

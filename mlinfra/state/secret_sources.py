@@ -6,7 +6,6 @@ a run, all of them at the same time.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -14,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.values import Secret, SecretRef
 from mlinfra.state.cloud_access import CloudRefused, aws_call, azure_call, google_call
 
@@ -65,6 +65,9 @@ async def fetch(
         except CloudRefused as error:
             return error
 
+    if not wanted:
+        return {}, {}
+    await a_loop()
     found = await asyncio.gather(*[asyncio.to_thread(one, ref) for ref in wanted])
     secrets = {ref: answer for ref, answer in zip(wanted, found, strict=True) if isinstance(answer, Secret)}
     refused = {ref: answer for ref, answer in zip(wanted, found, strict=True) if isinstance(answer, CloudRefused)}

@@ -8,7 +8,6 @@ write: docs/decisions/0018.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 import uuid
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, StateError
+from mlinfra.model.loops import asyncio
 from mlinfra.model.state import State
 from mlinfra.state.entries import Begin, Entry, Ledger
 from mlinfra.state.journal import REQUEST, SNAPSHOT, Reading, read_journal
@@ -28,7 +28,7 @@ from mlinfra.state.segments import Fence, decode_snapshot, encode_segment, encod
 from mlinfra.state.store import Store, StoreConflict, StoreUnavailable, close_store, delete_all, hold_store, is_remote
 
 if TYPE_CHECKING:
-    from mlinfra.state.encryption.settings import Encryption
+    from mlinfra.state.encryption.sources import Encryption
 
 KEEP = 100
 """How many applies the history keeps, unless the state's settings say otherwise."""

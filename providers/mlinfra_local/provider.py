@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mlinfra.model.values import Map
 from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
 
 _HERE = "mlinfra_local"
@@ -40,6 +41,7 @@ class LocalProvider:
         }
     )  # fmt: skip
     everywhere = frozenset({"data"})
+    defaults = Map(root=None)
     max_concurrency = 64
 
     @property

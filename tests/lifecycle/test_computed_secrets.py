@@ -18,7 +18,7 @@ from mlinfra.model.values import Expr, Map, Ref, Sealed, Secret, SecretDigest
 from mlinfra.plan.file import PlanFile, read_plan, write_plan
 from mlinfra.provider.registry import Registry
 from mlinfra.state.encryption.rotation import rotate
-from mlinfra.state.encryption.settings import Encryption, KeySource
+from mlinfra.state.encryption.sources import Encryption, KeySource
 from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.session import Location
 from mlinfra.state.stores.local import LocalStore

@@ -28,7 +28,7 @@ def command(session: Session, what: str | None) -> int:
         session.line(table(("kind", "what it is"), kinds, style=t.style, width=t.table_width))
         return 0
     if what in catalog.NAMES:
-        kind = catalog.kind(what)
+        kind = catalog.form(what)
         if session.json:
             return session.data(kind_json(what, kind))
         session.line(kind_text(what, kind, style=t.style, width=t.width))

@@ -21,6 +21,7 @@ from mlinfra.provider.contract import (
     Adopts,
     ChecksOnServer,
     Finds,
+    HasDefaults,
     Logs,
     Migrates,
     Provider,
@@ -114,6 +115,12 @@ class ProviderContract:
     def test_unknown_settings_are_refused(self) -> None:
         with pytest.raises(ValueError, match="no_such_setting"):
             self.provider.config.model_validate({"no_such_setting": 1})
+
+    def test_the_defaults_of_its_settings_are_those_of_its_model(self) -> None:
+        defaults = self.provider.defaults if isinstance(self.provider, HasDefaults) else None
+        if defaults is None:
+            pytest.skip("this provider names no defaults: its model is asked")
+        assert self.provider.config.model_validate({}).model_dump() == defaults
 
     def test_nothing_goes_untested(self) -> None:
         sampled = {s.type for s in self.samples} | {n.type for s in self.samples for n in s.needs.values()}

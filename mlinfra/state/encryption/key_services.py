@@ -10,7 +10,7 @@ from typing import TypeVar
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.state.cloud_access import CloudRefused, aws_call, azure_call, google_call
-from mlinfra.state.encryption.settings import KeySource
+from mlinfra.state.encryption.sources import KeySource
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.state.encryption import key_services, local_keys
 from mlinfra.state.encryption.cipher import ID_SIZE, KEY_SIZE, Forged, decrypt, derive, encrypt
-from mlinfra.state.encryption.settings import Encryption, KeySource
+from mlinfra.state.encryption.sources import Encryption, KeySource
 from mlinfra.state.sealing import ENVELOPE
 from mlinfra.state.sealing import KEY as PLAIN_KEY
 from mlinfra.state.store import Blob, Store, StoreConflict

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.state.encryption.cipher import KEY_SIZE
-from mlinfra.state.encryption.settings import KeySource
+from mlinfra.state.encryption.sources import KeySource
 
 SHORTEST_PASSPHRASE = 12
 SCRYPT = (2**15, 8, 1)

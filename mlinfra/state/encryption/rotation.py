@@ -6,14 +6,14 @@ values that nobody keeps cannot be made anew; their old key stays, encrypted, so
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
+from mlinfra.model.loops import asyncio
 from mlinfra.state.encryption.keyring import Keyring, encode, fresh_keyring, open_keyring, read_keyring
-from mlinfra.state.encryption.settings import Encryption
+from mlinfra.state.encryption.sources import Encryption
 from mlinfra.state.encryption.store import EncryptedStore
 from mlinfra.state.entries import Entry, Outputs, Record
 from mlinfra.state.sealing import ENVELOPE

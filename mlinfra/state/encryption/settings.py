@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.model.values import thaw
+from mlinfra.state.encryption.sources import Encryption, KeySource
 
 SCHEMES: Mapping[str, tuple[re.Pattern[str], str]] = {
     "env": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "env:MLINFRA_STATE_KEY"),
@@ -29,31 +29,6 @@ SCHEMES: Mapping[str, tuple[re.Pattern[str], str]] = {
     ),
 }
 """What the text after ``scheme:`` looks like, and an example."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeySource:
-    """Where a key comes from. ``where`` is what follows ``scheme:``; a file's is absolute. Printing it shows no secret."""
-
-    scheme: str
-    where: str
-
-    @property
-    def local(self) -> bool:
-        """Whether the key itself is at hand, rather than a service that uses it for us."""
-        return self.scheme in ("env", "file")
-
-    def __str__(self) -> str:
-        return f"{self.scheme}:{self.where}"
-
-
-@dataclass(frozen=True, slots=True)
-class Encryption:
-    """``sources``: the key that new data keys are wrapped with, then those that still open old ones. ``whole``: every blob of
-    the state is encrypted, not only its secrets."""
-
-    sources: tuple[KeySource, ...]
-    whole: bool = False
 
 
 class EncryptionSettings(BaseModel):

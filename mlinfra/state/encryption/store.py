@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mlinfra.model.errors import StateError
-from mlinfra.state.encryption.keyring import Keyring, open_keyring
-from mlinfra.state.encryption.settings import Encryption
+from mlinfra.state.encryption.sources import Encryption
 from mlinfra.state.lock import KEY as LOCK
 from mlinfra.state.sealing import ENVELOPE, no_encryption
 from mlinfra.state.sealing import KEY as PLAIN_KEY
 from mlinfra.state.store import Blob, BreaksLocks, Store, close_store, delete_all, hold_store, is_remote
+
+if TYPE_CHECKING:
+    from mlinfra.state.encryption.keyring import Keyring
 
 MAGIC = b"mlinfra-encrypted-1\n"
 """How an encrypted blob begins; then follow the id of its data key, the nonce and the ciphertext."""
@@ -96,6 +99,8 @@ class EncryptedStore:
             if self._ring is None:
                 if self._encryption is None:
                     raise no_encryption()
+                from mlinfra.state.encryption.keyring import open_keyring
+
                 self._ring = open_keyring(self._inner, self._prefix, self._encryption, create=create)
                 if self._ring is None:
                     raise lost_keys()

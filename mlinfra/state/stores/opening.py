@@ -5,21 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.model.values import Map, reveal, thaw
 from mlinfra.state.store import Store
-from mlinfra.state.stores.settings import (
-    BY_STORE,
-    AzureSettings,
-    GcsSettings,
-    HttpSettings,
-    LocalSettings,
-    PostgresSettings,
-    S3Settings,
-    StoreSettings,
-)
+
+if TYPE_CHECKING:
+    from mlinfra.state.stores.settings import StoreSettings
 
 _EXTRAS = {
     "s3": ("aws", ("boto3", "botocore")),
@@ -31,9 +25,18 @@ _EXTRAS = {
 HOME = Path(".mlinfra") / "state"
 
 
-def settings_of(block: Map) -> StoreSettings:
-    """The checked settings of a ``state:`` block. pydantic's ValidationError for what it does not allow; StateError for a store
-    that does not exist."""
+def is_default(block: Map) -> bool:
+    """Whether a ``state:`` block says no more than what holds without one: a folder here."""
+    return block.get("store", "local") == "local" and block.keys() <= {"store"}
+
+
+def settings_of(block: Map) -> StoreSettings | None:
+    """The checked settings of a ``state:`` block; None of the default one. pydantic's ValidationError
+    for what it does not allow; StateError for a store that does not exist."""
+    if is_default(block):
+        return None
+    from mlinfra.state.stores.settings import BY_STORE
+
     store = block.get("store", "local")
     model = BY_STORE.get(store) if isinstance(store, str) else None
     if model is None:
@@ -51,6 +54,10 @@ def settings_of(block: Map) -> StoreSettings:
 def open_store(block: Map, base: Path, environ: Mapping[str, str] | None = None) -> Store:
     """The store of a ``state:`` block; ``base`` is the spec's folder. Talks to nobody yet."""
     settings = settings_of(block)
+    if settings is None:
+        from mlinfra.state.stores.local import LocalStore
+
+        return LocalStore(base / HOME)
     try:
         return _open(settings, base, os.environ if environ is None else environ)
     except ModuleNotFoundError as error:
@@ -67,28 +74,30 @@ def open_store(block: Map, base: Path, environ: Mapping[str, str] | None = None)
 
 
 def _open(settings: StoreSettings, base: Path, environ: Mapping[str, str]) -> Store:
+    from mlinfra.state.stores import settings as known
+
     match settings:
-        case S3Settings():
+        case known.S3Settings():
             from mlinfra.state.stores.s3 import S3Store
 
             return S3Store(settings)
-        case GcsSettings():
+        case known.GcsSettings():
             from mlinfra.state.stores.gcs import GcsStore
 
             return GcsStore(settings)
-        case AzureSettings():
+        case known.AzureSettings():
             from mlinfra.state.stores.azure_blob import AzureBlobStore
 
             return AzureBlobStore(settings, environ)
-        case PostgresSettings():
+        case known.PostgresSettings():
             from mlinfra.state.stores.postgres import PostgresStore
 
             return PostgresStore(settings)
-        case HttpSettings():
+        case known.HttpSettings():
             from mlinfra.state.stores.http import HttpStore
 
             return HttpStore.from_settings(settings, environ)
-        case LocalSettings():
+        case known.LocalSettings():
             from mlinfra.state.stores.local import LocalStore
 
             return LocalStore(base / settings.path if settings.path else base / HOME)

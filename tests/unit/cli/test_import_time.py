@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,14 @@ def test_validating_imports_no_library_of_a_resource_that_is_not_there(tmp_path:
     names = imported("-c", code)
     heavy = ["mlflow", "dagster", "pymilvus", "milvus_lite", "pandas", "sklearn", "psutil", "rich", "starlette", "uvicorn"]
     assert [p for p in heavy if loaded(names, p)] == []
+
+
+@pytest.mark.parametrize("command", [["validate"], ["plan"]])
+def test_a_spec_of_data_alone_needs_no_pydantic_no_event_loop_and_no_look_through_all_that_is_installed(
+    tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "mlinfra.yaml").write_text("version: 1\nproject: p\nresources:\n  d: {kind: data, input: 1}\n")
+    names = imported("-m", "mlinfra", *command, "-C", str(tmp_path))
+    assert "mlinfra.workflow" in names
+    heavy = ["pydantic", "pydantic_core", "importlib.metadata", "jsonschema", "rich", "httpx", "email", "tempfile", "random"]
+    assert [p for p in [*heavy, "asyncio", "ssl", "logging", "concurrent.futures"] if loaded(names, p)] == []

@@ -72,7 +72,7 @@ def test_a_kind_that_holds_itself_is_explained_once() -> None:
 
 @pytest.mark.parametrize("name", catalog.NAMES)
 def test_every_kind_can_be_explained_in_eighty_columns_of_plain_words(name: str) -> None:
-    text = kind_text(name, catalog.kind(name))
+    text = kind_text(name, catalog.form(name))
     assert text.startswith(f"{name}: ")
     assert "<class" not in text and "typing." not in text and "Annotated" not in text
     assert "${NAME.id}" in text

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 
 from mlinfra.model.errors import PlanError
-from mlinfra.provider import registry
+from mlinfra.provider import entries
 from mlinfra.provider.contract import Lazy
 from mlinfra.provider.registry import Registry
 
@@ -62,8 +61,7 @@ def test_a_target_lowers_first_then_whoever_does_it_everywhere(providers: Regist
 
 
 def test_a_provider_whose_library_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = EntryPoint("cloud", "no_such_module_of_ours:Provider", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
+    monkeypatch.setattr(entries, "installed", lambda: {"cloud": "no_such_module_of_ours:Provider"})
     with pytest.raises(PlanError) as refused:
         Registry().get("cloud")
     assert refused.value.diagnostics[0].code == "provider.missing_dependency"

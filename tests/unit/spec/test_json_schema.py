@@ -60,7 +60,7 @@ def test_every_block_and_every_common_key_is_described() -> None:
 def test_every_field_of_every_kind_is_there() -> None:
     schema = spec_schema()
     for name in catalog.NAMES:
-        fields = {field.alias or key for key, field in catalog.kind(name).model_fields.items()}
+        fields = {field.alias or key for key, field in catalog.form(name).model_fields.items()}
         assert fields <= set(schema["$defs"][f"kind.{name}"]["properties"])
 
 

@@ -129,7 +129,7 @@ def test_values_that_came_from_an_expression_are_shown_where_it_stands() -> None
 
 @pytest.mark.parametrize("name", catalog.NAMES)
 def test_every_kind_suggests_its_own_fields(name: str) -> None:
-    model = catalog.kind(name)
+    model = catalog.form(name)
     field = next(iter(model.model_fields))
     wrong = f"{field}x"
     node = read_yaml(f"{{{wrong}: 1}}", "f.yaml").value

@@ -21,7 +21,8 @@ from mlinfra.state.compare import equal
 from mlinfra.state.encryption import local_keys
 from mlinfra.state.encryption.keyring import ENVELOPE, fresh_keyring, open_keyring
 from mlinfra.state.encryption.rotation import rotate
-from mlinfra.state.encryption.settings import Encryption, KeySource, read_settings
+from mlinfra.state.encryption.settings import read_settings
+from mlinfra.state.encryption.sources import Encryption, KeySource
 from mlinfra.state.encryption.store import MAGIC, EncryptedStore
 from mlinfra.state.entries import Outputs, Record
 from mlinfra.state.sealing import Sealer
