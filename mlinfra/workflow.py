@@ -308,7 +308,7 @@ async def _apply(o: Options, planned: Planned, registry: Registry, sink: Sink, s
             if held.ledger.intents:
                 recovery = await recover(held.ledger, connected, held.sealer, discard)
                 await held.append(*recovery.entries)
-                refuse_blocked(recovery, frozenset(concerned(planned.plan)))
+                refuse_blocked(recovery, concerned(planned.plan))
             _check_secrets(planned, secrets, held.sealer)
             if planned.saved and await asyncio.to_thread(progress.begun, where) == planned.saved:
                 sink(Notice(message="this plan was begun before and not finished: going on with what is left of it"))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from mlinfra.graph.edges import needs_of
 from mlinfra.model.component import Lifecycle
 from mlinfra.model.resource import Observed, Resource, ResourceState
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Map, Value, is_known
+from mlinfra.model.values import Map, Secret, SecretDigest, Value, holds, is_known
 from mlinfra.provider.calls import BrokenContract
 from mlinfra.state.compare import cloak, differences
 from mlinfra.state.sealing import Sealer, veil
@@ -26,8 +26,7 @@ def broken_promises(schema: Schema, desired: Map, answer: object, sealer: Sealer
     expected = {k: v for k, v in desired.items() if k in answer.attributes and not schema.attributes.get(k, _FREE).write_only}
     predicted = schema.predict(desired) if schema.predict else {}
     expected.update({k: v for k, v in predicted.items() if k not in desired and is_known(v)})
-    observed = cloak(answer.attributes, desired)
-    wrong = differences(schema, observed, expected, sealer)
+    wrong = differences(schema, _observed(desired, answer), expected, sealer)
     if not wrong:
         return ""
     first = wrong[0]
@@ -37,8 +36,12 @@ def broken_promises(schema: Schema, desired: Map, answer: object, sealer: Sealer
 
 def attributes_of(schema: Schema, desired: Map, answer: Observed) -> Map:
     """The object's attributes for use in memory: inputs that were not read back, everything observed, secrets wrapped."""
-    observed = cloak(answer.attributes, desired)
-    return veil(Map({**desired, **observed}), schema)
+    return veil(Map({**desired, **_observed(desired, answer)}), schema)
+
+
+def _observed(desired: Map, answer: Observed) -> Value:
+    """What was observed, hidden where what was asked for is a secret."""
+    return cloak(answer.attributes, desired) if holds(desired, (Secret, SecretDigest)) else answer.attributes
 
 
 def to_record(
@@ -50,7 +53,7 @@ def to_record(
     *,
     triggers: Value = (),
     version: int,
-    known: Mapping[tuple[str, str], ResourceState],
+    is_recorded: Callable[[str], bool],
     tainted: bool = False,
 ) -> ResourceState:
     """The record of an object that stands. Dependencies that are not recorded themselves (look-ups) are left out."""
@@ -62,7 +65,7 @@ def to_record(
         id=id,
         attributes=sealer.seal_attributes(attributes, schema, resource.attributes),
         inputs=tuple(resource.attributes),
-        dependencies=tuple([a for a in needs_of(resource) if (a, "") in known]),
+        dependencies=tuple([a for a in needs_of(resource) if is_recorded(a)]),
         schema_version=schema.version,
         tainted=tainted,
         protect=lifecycle.protect,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import field, replace
 
+from mlinfra.apply.announcer import Announcer
 from mlinfra.apply.live import Live
 from mlinfra.apply.operations import Operations, Result
 from mlinfra.apply.scheduler import Fate, run_graph
 from mlinfra.apply.stop import Stop
-from mlinfra.model.change import Action
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import Interrupted, MlinfraError
@@ -81,10 +81,12 @@ class _Executor:
         self.plan = plan
         self.session = session
         self.sink = sink
+        self.announcer = Announcer(sink)
         self.stop = stop
         self.live = Live(plan, session.ledger, session.sealer, secrets)
-        self.operations = Operations(plan, session, connections, self.live, sink)
+        self.operations = Operations(plan, session, connections, self.live, self.announcer.tell)
         self.tally = _Tally()
+        self.results: dict[int, tuple[Result, float]] = {}
 
     async def run(self) -> Outcome:
         began = time.monotonic()
@@ -92,7 +94,8 @@ class _Executor:
         steps = self.plan.steps
         self.tally.failures.extend(self.plan.blocked)
         self.tally.counts["blocked"] += len(self.plan.blocked)
-        fates = await run_graph([s.needs for s in steps], self._work, self._blocked, self.stop)
+        fates = await run_graph([s.needs for s in steps], self._work, self._done, self._blocked, self.stop)
+        await self.session.settled()
         interrupted = self.stop.level > 0 and any(f is not Fate.DONE for f in fates)
         outputs = EMPTY
         if self.plan.mode != "refresh_only":
@@ -125,7 +128,7 @@ class _Executor:
         operation = step.operation.value
         began = time.monotonic()
         runs = change.runs and step.operation in (Operation.CREATE, Operation.UPDATE)
-        self.sink(StepStarted(step=index, address=change.address, type=change.type, operation=operation, runs=runs))
+        self.announcer.tell(StepStarted(step=index, address=change.address, type=change.type, operation=operation, runs=runs))
         try:
             result = await self.operations.perform(index)
         except Failure as failure:
@@ -139,26 +142,26 @@ class _Executor:
                 raise
             self._failed(index, "apply.cancelled", "cancelled; the next run looks up what became of it", "", (), began)
             return False
-        self._count(step.operation, change.action, result)
-        self.sink(
-            StepFinished(
-                step=index, address=change.address, type=change.type, operation=operation,
-                elapsed=time.monotonic() - began, id=result.id, unchanged=result.unchanged,
-            )
-        )  # fmt: skip
+        self.results[index] = result, time.monotonic() - began
         return True
 
-    def _count(self, operation: Operation, action: Action, result: Result) -> None:
+    def _done(self, index: int) -> None:
+        """Count a step that worked, and tell of it once it is on record."""
+        step = self.plan.steps[index]
+        change = self.plan.changes[step.change]
+        result, elapsed = self.results.pop(index)
+        self._count(step.operation, result)
+        finished = StepFinished(
+            step=index, address=change.address, type=change.type, operation=step.operation.value,
+            elapsed=elapsed, id=result.id, unchanged=result.unchanged,
+        )  # fmt: skip
+        self.announcer.tell(finished, result.durable)
+
+    def _count(self, operation: Operation, result: Result) -> None:
         if result.unchanged:
             self.tally.counts["unchanged"] += operation is not Operation.DELETE
             return
-        name = {
-            Operation.CREATE: "added",
-            Operation.UPDATE: "changed",
-            Operation.DELETE: "destroyed",
-            Operation.IMPORT: "imported",
-            Operation.FORGET: "forgotten",
-        }.get(operation)
+        name = _COUNTED.get(operation)
         if name:
             self.tally.counts[name] += 1
 
@@ -176,7 +179,7 @@ class _Executor:
         )  # fmt: skip
         self.tally.failures.append(diagnostic)
         self.tally.counts["failed"] += 1
-        self.sink(
+        self.announcer.tell(
             StepFailed(
                 step=index, address=change.address, type=change.type, operation=step.operation.value,
                 elapsed=time.monotonic() - began, diagnostic=diagnostic,
@@ -188,7 +191,7 @@ class _Executor:
         self.tally.counts["blocked"] += 1
         because = self.plan.changes[self.plan.steps[cause].change].address if cause >= 0 else ""
         address = self.plan.changes[step.change].address
-        self.sink(StepBlocked(step=index, address=address, operation=step.operation.value, cause=because))
+        self.announcer.tell(StepBlocked(step=index, address=address, operation=step.operation.value, cause=because))
 
     async def _outputs(self, *, complete: bool) -> Map:
         """Evaluate the outputs and record them. After a failure, those that cannot be known keep their last value."""
@@ -227,6 +230,15 @@ class _Executor:
     def _kept(sealed: Value, recorded: Value) -> Value:
         """``recorded`` where it is the same secret, encrypted already: a new ciphertext would be no news."""
         return recorded if isinstance(recorded, Sealed) and recorded == sealed else sealed
+
+
+_COUNTED = {
+    Operation.CREATE: "added",
+    Operation.UPDATE: "changed",
+    Operation.DELETE: "destroyed",
+    Operation.IMPORT: "imported",
+    Operation.FORGET: "forgotten",
+}
 
 
 def _identical(sealed: Mapping[str, Value], recorded: Map) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mlinfra.model.plan import Plan
-from mlinfra.model.values import UNKNOWN, Map, Ref, Secret, SecretDigest, SecretRef, Value, leaves, lookup
+from mlinfra.model.values import UNKNOWN, Map, Ref, Secret, SecretDigest, SecretRef, Value, holds, leaves, lookup
 from mlinfra.resolve.cel import substitute
 from mlinfra.state.entries import Ledger
 from mlinfra.state.sealing import Sealer
@@ -21,12 +21,18 @@ class Live:
         self._sealer = sealer
         self._secrets = secrets or {}
         self._values: dict[str, Map] = {}
+        self._ids: dict[str, str] = {}
         self.needs_reading: set[str] = set()
         self.unreadable: set[str] = set()
 
-    def set(self, address: str, attributes: Map) -> None:
-        self._values[address] = attributes
+    def set(self, address: str, id: str, attributes: Map) -> None:
+        """Note what stands at ``address``, which is or will be recorded so."""
+        self._ids[address], self._values[address] = id, attributes
         self.unreadable.discard(address)
+
+    def is_recorded(self, address: str) -> bool:
+        """Whether the state knows the current object there, or will before anything that is recorded from now on."""
+        return address in self._values or (address, "") in self._ledger.resources
 
     def get(self, address: str) -> Map | None:
         """The attributes of the current object, the newest that are known."""
@@ -49,8 +55,7 @@ class Live:
         try:
             found = lookup(attributes, ref.path)
         except KeyError:
-            current = self._ledger.resources.get((ref.address, "")) or self._plan.prior.get((ref.address, ""))
-            return current.id if current is not None and ref.path == ("id",) else None
+            return self._id(ref.address) if ref.path == ("id",) else None
         if not _has_digest(found):
             return found
         found = self._kept(ref, found)
@@ -59,6 +64,12 @@ class Live:
                 self.needs_reading.add(ref.address)
             return UNKNOWN
         return found
+
+    def _id(self, address: str) -> str | None:
+        if address in self._ids:
+            return self._ids[address]
+        current = self._ledger.resources.get((address, "")) or self._plan.prior.get((address, ""))
+        return current.id if current is not None else None
 
     def _kept(self, ref: Ref, found: Value) -> Value:
         """What an encrypted state keeps of it. A saved plan has digests only: then it is the record that knows."""
@@ -74,7 +85,7 @@ class Live:
 
 
 def _has_digest(value: Value) -> bool:
-    return any(isinstance(leaf, SecretDigest) for _, leaf in leaves(value))
+    return holds(value, SecretDigest) and any(isinstance(leaf, SecretDigest) for _, leaf in leaves(value))
 
 
 Resolver = Callable[[Value], Value]

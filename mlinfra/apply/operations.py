@@ -1,5 +1,8 @@
 """The operations of a step: create, update, delete, import, forget. Each journals an intent, asks the provider, records.
 
+The intent is durable before the provider is asked. What came of it is only handed to the journal, which keeps the order: it is
+durable before the intent of any step that needs this one is, and so before the world sees that step.
+
 A failure that leaves open whether the cloud did it (a timeout, a lost connection) leaves the intent open: the next run
 looks it up. A definite refusal closes it.
 """
@@ -7,6 +10,7 @@ looks it up. A definite refusal closes it.
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -35,10 +39,11 @@ _OPEN_ENDED = (Timeout, Transient, Throttled, Conflict, BrokenContract)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``unchanged``: nothing had to be done."""
+    """``unchanged``: nothing had to be done. ``durable``: done once it is on record; None when it is, or nothing had to be recorded."""
 
     id: str = ""
     unchanged: bool = False
+    durable: asyncio.Future[None] | None = None
 
 
 class Operations:
@@ -52,6 +57,12 @@ class Operations:
         self.sink = sink
         self._cut_off: set[int] = set()
         self._deposed: dict[int, str] = {}
+        self._random = random.Random()
+
+    def _token(self) -> str:
+        """A new UUID without dashes. Its generator is our own, seeded by the operating system once: asking that each time lets another
+        thread go first each time, and what user code does to Python's shared one must not repeat a token."""
+        return uuid.UUID(int=self._random.getrandbits(128), version=4).hex
 
     def schema(self, type_name: str) -> Schema:
         return self.connections.registry.type(type_name).schema
@@ -71,8 +82,7 @@ class Operations:
                 case Operation.IMPORT:
                     return await self._import(index, change)
                 case Operation.FORGET:
-                    await self.session.append(Drop(address=change.address))
-                    return Result()
+                    return Result(durable=self.session.post(Drop(address=change.address)))
                 case Operation.READ:
                     return Result(unchanged=True)
 
@@ -92,7 +102,7 @@ class Operations:
         ):
             self._cut_off.add(number)
             return Result(old.id if old else "", unchanged=True)
-        op = uuid.uuid4().hex
+        op = self._token()
         opening: list[Entry] = []
         if change.action is Action.REPLACE and change.create_first and old is not None:
             self._deposed[number] = op[:8]
@@ -166,7 +176,7 @@ class Operations:
                 f"{path_text(forced[0].path)} turned out to need a replacement, which this plan does not contain",
                 hint="run plan and apply again",
             )
-        op = uuid.uuid4().hex
+        op = self._token()
         if not schema.virtual:
             await self.session.append(Intent(op=op, operation="update", address=address, resource=current))
         desired = self._desired(resource, wanted)
@@ -187,10 +197,9 @@ class Operations:
         self, resource: Resource, schema: Schema, recorded: ResourceState, triggers: Value, current: ResourceState
     ) -> Result:
         """Nothing to do in the world; what the spec says beside the attributes is noted."""
-        self.live.set(resource.address, recorded.attributes)
+        self.live.set(resource.address, recorded.id, recorded.attributes)
         noted = self._record(resource, schema, recorded.attributes, recorded.id, triggers, before=current)
-        await self.session.append(Record(resource=noted))
-        return Result(recorded.id, unchanged=True)
+        return Result(recorded.id, unchanged=True, durable=self.session.post(Record(resource=noted)))
 
     async def _delete(self, index: int, number: int, change: Change) -> Result:
         if number in self._cut_off:
@@ -206,7 +215,7 @@ class Operations:
         if recorded is None:
             return Result(unchanged=True)
         bound = await self.connections.bind(recorded.type, recorded.provider)
-        op = uuid.uuid4().hex
+        op = self._token()
         virtual = bound.type.schema.virtual
         if not virtual:
             await self.session.append(Intent(op=op, operation="delete", address=change.address, resource=recorded))
@@ -219,8 +228,10 @@ class Operations:
             if not isinstance(failure, _OPEN_ENDED) and not virtual:
                 await self.session.append(Close(op=op))
             raise
-        await self.session.append(Drop(address=change.address, deposed=deposed, op=op))
-        return Result(recorded.id)
+        durable = self.session.post(Drop(address=change.address, deposed=deposed, op=op))
+        if change.action is Action.REPLACE:
+            await asyncio.shield(durable)  # its successor is made at the same address, which the ledger must say is free
+        return Result(recorded.id, durable=durable)
 
     async def _import(self, index: int, change: Change) -> Result:
         resource = self.plan.resources[change.address]
@@ -232,7 +243,10 @@ class Operations:
         if found is None:
             raise NotFound(f"there is no {resource.type} with the id {change.import_id!r} any more")
         _, triggers = await self._wanted(resource)
-        return await self._made(resource, kind.schema, Map(), triggers, found, "", before=None)
+        made = await self._made(resource, kind.schema, Map(), triggers, found, "", before=None)
+        if made.durable is not None:
+            await asyncio.shield(made.durable)  # an update of it may follow, which begins with what the ledger says
+        return made
 
     async def _made(
         self,
@@ -254,29 +268,31 @@ class Operations:
         attributes = attributes_of(schema, wanted, answer)
         if untold:
             attributes = Map({**untold, **attributes})
-        self.live.set(resource.address, attributes)
+        self.live.set(resource.address, answer.id, attributes)
         record = self._record(resource, schema, attributes, answer.id, triggers, before=before)
-        await self.session.append(Record(resource=record, op=op))
+        durable = self.session.post(Record(resource=record, op=op))
         if complaint:
+            await asyncio.shield(durable)
             raise refuse(resource.provider, complaint)
-        return Result(answer.id)
+        return Result(answer.id, durable=durable)
 
     def _record(
         self, resource: Resource, schema: Schema, attributes: Map, id: str, triggers: Value, *,
         before: ResourceState | None, tainted: bool = False,
     ) -> ResourceState:  # fmt: skip
-        ledger = self.session.ledger
         # a fresh object starts above every number that its address ever had: a plan that saw an earlier one is stale
-        version = before.version + 1 if before else ledger.serial + 1
+        version = before.version + 1 if before else self.session.ledger.serial + 1
         return to_record(
             resource, schema, attributes, id, self.session.sealer,
-            triggers=triggers, version=version, known=ledger.resources, tainted=tainted,
+            triggers=triggers, version=version, is_recorded=self.live.is_recorded, tainted=tainted,
         )  # fmt: skip
 
     def _seen(self, recorded: ResourceState) -> ResourceState:
         """The record with the values that refresh saw, secrets in memory included."""
         seen = self.plan.prior.get(recorded.key)
-        return replace(recorded, attributes=seen.attributes, id=seen.id) if seen is not None else recorded
+        if seen is None or (seen.id == recorded.id and seen.attributes == recorded.attributes):
+            return recorded
+        return replace(recorded, attributes=seen.attributes, id=seen.id)
 
     def _differences(
         self, schema: Schema, recorded: ResourceState, wanted: Map, resource: Resource
@@ -302,9 +318,9 @@ class Operations:
         if self.live.needs_reading:
             await self.read_again()
             wanted = self.live.resolve(resource.attributes)
-        unknown = [path for path, leaf in leaves(wanted) if not is_known(leaf)]
-        if unknown:
-            raise self._not_known(unknown[0], resource)
+        if not is_known(wanted):
+            unknown = next(path for path, leaf in leaves(wanted) if not is_known(leaf))
+            raise self._not_known(unknown, resource)
         return wanted, self.live.resolve(resource.lifecycle.replace_when)
 
     def _not_known(self, path: Path, resource: Resource) -> Invalid:
@@ -330,7 +346,7 @@ class Operations:
                 bound = await self.connections.bind(recorded.type, recorded.provider)
                 found = await call(lambda b=bound, r=recorded: b.type.read(b.client, r), bound.limiter, provider=bound.provider)  # type: ignore[misc]
                 if found is not None:
-                    self.live.set(address, attributes_of(bound.type.schema, recorded.attributes, found))
+                    self.live.set(address, recorded.id, attributes_of(bound.type.schema, recorded.attributes, found))
             self.live.unreadable.add(address)  # what is not known now, nobody will tell
             self.live.needs_reading.discard(address)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum
+from typing import Any
 
 from mlinfra.apply.stop import Stop
 
@@ -18,14 +19,21 @@ class Fate(Enum):
     BLOCKED = "blocked"
 
 
+TOGETHER = 64
+"""Jobs that begin in one turn of the event loop: more than a limiter lets through at first, and few enough that the first of a thousand
+are on their way while the others are still being prepared."""
+
+
 async def run_graph(
     needs: Sequence[Sequence[int]],
-    work: Callable[[int], Awaitable[bool]],
+    work: Callable[[int], Coroutine[Any, Any, bool]],
+    done: Callable[[int], None],
     blocked: Callable[[int, int], None],
     stop: Stop,
 ) -> list[Fate]:
-    """Run job ``i`` by ``work(i)``, which says whether it succeeded. ``blocked(i, cause)`` is told of each job that is not
-    tried; ``cause`` is the index of the failed job, or -1 after an interruption. Time and memory are linear in jobs and needs.
+    """Run job ``i`` by ``work(i)``, which says whether it succeeded. ``done(i)`` is told of each job that did, before anything that
+    needs it begins, and ``blocked(i, cause)`` of each that is not tried; ``cause`` is the index of the failed job, or -1 after an
+    interruption. Time and memory are linear in jobs and needs.
 
     A first stop request starts nothing new; a second one cancels what runs. An exception of ``work`` ends everything."""
     waiting = [len(set(n)) for n in needs]
@@ -65,21 +73,27 @@ async def run_graph(
     stop.listen(requested)
     try:
         while True:
-            while ready and not stop.level:
+            beginning = 0
+            while ready and not stop.level and beginning < TOGETHER:
                 job = ready.popleft()
                 if fates[job] is None:
-                    task = asyncio.ensure_future(work(job))
+                    task = loop.create_task(work(job))
                     task.add_done_callback(finished)
                     running[task] = job
+                    beginning += 1
             if not running:
                 break
-            await wake.wait()
+            if not ready or stop.level:
+                await wake.wait()
+            else:
+                await asyncio.sleep(0)
             wake.clear()
             while ended:
                 task = ended.popleft()
                 job = running.pop(task)
                 if not task.cancelled() and task.result():
                     fates[job] = Fate.DONE
+                    done(job)
                     for dependent in dependents[job]:
                         waiting[dependent] -= 1
                         if waiting[dependent] == 0:

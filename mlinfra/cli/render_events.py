@@ -89,22 +89,22 @@ def closing_line(summary: ApplyFinished, *, verb: str = "apply", interrupted: bo
 
 def event_text(event: Event, operation: str = "") -> str | None:
     """The event on one line; None when a person need not see it. ``operation`` replaces the event's own (``run``)."""
-    if isinstance(event, Notice):
-        return harmless(event.message)
-    if isinstance(event, RefreshStarted):
-        return f"Refreshing {event.total:,} resource{'s' if event.total != 1 else ''}..." if event.total else None
     if isinstance(event, StepStarted):
         return harmless(f"{event.address}: {doing(operation or event.operation)}...")
-    if isinstance(event, StepProgress):
-        return harmless(f"{event.address}: {event.message}")
-    if isinstance(event, StepRetry):
-        return harmless(f"{event.address}: Attempt {event.attempt} failed ({event.reason}); again in {event.wait:.1f}s")
     if isinstance(event, StepFinished):
         after = f"after {seconds_text(event.elapsed)}"
         if event.unchanged:
             return harmless(f"{event.address}: Nothing to do {after}: its inputs turned out unchanged")
         id = f" [id={event.id}]" if event.id else ""
         return harmless(f"{event.address}: {_done(operation or event.operation)} complete {after}{id}")
+    if isinstance(event, Notice):
+        return harmless(event.message)
+    if isinstance(event, RefreshStarted):
+        return f"Refreshing {event.total:,} resource{'s' if event.total != 1 else ''}..." if event.total else None
+    if isinstance(event, StepProgress):
+        return harmless(f"{event.address}: {event.message}")
+    if isinstance(event, StepRetry):
+        return harmless(f"{event.address}: Attempt {event.attempt} failed ({event.reason}); again in {event.wait:.1f}s")
     if isinstance(event, StepFailed):
         what = _done(operation or event.operation)
         first = event.diagnostic.message.partition("\n")[0].rstrip(":")

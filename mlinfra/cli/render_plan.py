@@ -63,6 +63,9 @@ class _View:
     resources: Mapping[str, Resource]
 
     def sign(self, sign: str) -> str:
+        """The sign in its colour."""
+        if not self.style.color:
+            return sign
         paint = {"+": self.style.green, "~": self.style.yellow, "-": self.style.red, "<=": self.style.cyan, ">": self.style.cyan}
         if sign in ("-/+", "+/-"):
             return "/".join(paint[s](s) for s in sign.split("/"))
@@ -134,14 +137,26 @@ def _groups(changes: list[Change], view: _View) -> Iterable[list[str]]:
         yield [line for change in members for line in _change(change, kind, view)]
 
 
+_SIGNS = {
+    Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.READ: "<=", Action.IMPORT: ">", Action.FORGET: ".",
+}  # fmt: skip
+
+
 def sign_of(change: Change) -> str:
     """``+``, ``~``, ``-``, ``-/+``, ``+/-``, ``<=``, ``>``, ``.``; ``""`` when nothing happens to it."""
     if change.action is Action.REPLACE:
         return "+/-" if change.create_first else "-/+"
-    signs = {
-        Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.READ: "<=", Action.IMPORT: ">", Action.FORGET: ".",
-    }  # fmt: skip
-    return signs.get(change.action, "")
+    return _SIGNS.get(change.action, "")
+
+
+_VERBS = {
+    Action.CREATE: "will be created",
+    Action.UPDATE: "will be updated in-place",
+    Action.DELETE: "will be destroyed",
+    Action.READ: "will be read during apply",
+    Action.IMPORT: "will be imported",
+    Action.FORGET: "will no longer be managed by mlinfra, but will not be destroyed",
+}
 
 
 def _verb(change: Change) -> str:
@@ -150,15 +165,7 @@ def _verb(change: Change) -> str:
         if change.reason == BY_REQUEST:
             return "will be replaced, as requested"
         return "is tainted, so must be replaced" if change.reason == HALF_MADE else "must be replaced"
-    return {
-        Action.CREATE: "will be created",
-        Action.UPDATE: "will be updated in-place",
-        Action.DELETE: "will be destroyed",
-        Action.READ: "will be read during apply",
-        Action.IMPORT: "will be imported",
-        Action.FORGET: "will no longer be managed by mlinfra, but will not be destroyed",
-        Action.NOOP: f"has moved from {change.moved_from}",
-    }[change.action]
+    return _VERBS[change.action]
 
 
 def _how(change: Change) -> str:
@@ -244,7 +251,7 @@ def _tree(tree: Mapping[str, Value], sign: str, view: _View, *, single: bool = F
     """Every top-level attribute of something that appears or goes; what is empty says nothing and is left out."""
     named = [(key_text(k), v) for k, v in tree.items() if v not in (None, "", (), EMPTY)]
     named.sort(key=lambda pair: pair[1] is UNKNOWN)
-    longest = min(max((len(n) for n, _ in named), default=0), 30)
+    longest = min(max([len(n) for n, _ in named], default=0), 30)
     painted = view.sign(sign)
     lines: list[str] = []
     for name, value in named:

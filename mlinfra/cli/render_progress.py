@@ -25,6 +25,8 @@ from mlinfra.model.events import (
 
 _REMIND = 10.0
 """Seconds between two reminders that a step still runs, where nothing moves."""
+_LATEST = 0.1
+"""Seconds that a line may wait for others, which one system call then writes."""
 _BLOCKED_SHOWN = 10
 
 
@@ -48,11 +50,13 @@ class Progress:
         starts: bool = True,
         total: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
-        """``starts``: whether a step's start and its progress get lines of their own; ``total`` steps are expected."""
-        self._say, self._style, self._starts, self._clock = say, style, starts, clock
+        """``starts``: whether a step's start and its progress get lines of their own; ``total`` steps are expected; ``flush`` lets out
+        what ``say`` keeps back."""
+        self._say, self._style, self._starts, self._clock, self._flush = say, style, starts, clock, flush
         self._lock = threading.RLock()
-        self._runs: dict[int, bool] = {}
+        self._runs: set[int] = set()
         self._blocked = 0
         self.running: dict[int, _Running] = {}
         self.total, self.done, self.refreshed = total, 0, ""
@@ -67,10 +71,10 @@ class Progress:
             self.refreshed = f"Refreshing {event.done:,} of {event.total:,}" if event.done < event.total else ""
             return
         operation = ""
-        if isinstance(event, StepStarted):
-            self._runs[event.step] = event.runs and event.operation in ("create", "update")
+        if isinstance(event, StepStarted) and event.runs and event.operation in ("create", "update"):
+            self._runs.add(event.step)
         if isinstance(event, (StepStarted, StepFinished, StepFailed)):
-            operation = "run" if self._runs.get(event.step) else event.operation
+            operation = "run" if event.step in self._runs else event.operation
         line = event_text(event, operation)
         if isinstance(event, RefreshStarted):
             if not self._starts:
@@ -84,7 +88,7 @@ class Progress:
             if step is not None and line:
                 step.message = line.removeprefix(harmless(step.address) + ": ")
             # The words of the user's own code stay to be read; a provider's status is only of the moment.
-            line = line if self._starts or self._runs.get(event.step) or isinstance(event, StepRetry) else None
+            line = line if self._starts or event.step in self._runs or isinstance(event, StepRetry) else None
         elif isinstance(event, (StepFinished, StepFailed)):
             self.running.pop(event.step, None)
             self.done += 1
@@ -96,6 +100,8 @@ class Progress:
             self._say(self._painted(event, line))
 
     def _painted(self, event: Event, line: str) -> str:
+        if not self._style.color:
+            return line
         if isinstance(event, StepFailed):
             return self._style.red(line)
         if isinstance(event, (StepBlocked, StepRetry)):
@@ -106,13 +112,14 @@ class Progress:
         return self._style.dim(line) if isinstance(event, StepProgress) else line
 
     def remind(self) -> None:
-        """Say of every step that has been quiet for long that it still runs."""
+        """Say of every step that has been quiet for long that it still runs, and let out what was said."""
         with self._lock:
             now = self._clock()
             for step in self.running.values():
                 if now - step.reminded >= _REMIND:
                     step.reminded = now
                     self._say(harmless(still_running(step.address, step.operation, now - step.since)))
+            self._flush()
 
     def finish(self) -> None:
         """Say what was left out."""
@@ -145,11 +152,11 @@ def progress(terminal: Terminal, *, total: int = 0, notice: Callable[[], str] = 
         with _live(terminal, total, notice) as sink:
             yield sink
         return
-    shown = Progress(terminal.line, style=terminal.style, total=total)
+    shown = Progress(terminal.line_soon, style=terminal.style, total=total, flush=terminal.flush)
     ended = threading.Event()
 
     def remind() -> None:
-        while not ended.wait(1.0):
+        while not ended.wait(_LATEST):
             shown.remind()
 
     thread = threading.Thread(target=remind, name="mlinfra-progress", daemon=True)
@@ -160,6 +167,7 @@ def progress(terminal: Terminal, *, total: int = 0, notice: Callable[[], str] = 
         ended.set()
         thread.join()
         shown.finish()
+        terminal.flush()
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
+from json.encoder import encode_basestring
 
 from mlinfra.cli.terminal import harmless
 from mlinfra.model.values import DEFERRED, Expr, Map, Path, Ref, Secret, SecretDigest, Value
@@ -28,8 +28,8 @@ def quoted(text: str) -> str:
     if "sha256:" in text:
         text = _DIGEST.sub(r"\1…", text)
     if len(text) > LONGEST:
-        return f'{json.dumps(harmless(text[:LONGEST]), ensure_ascii=False)[:-1]}…" ({len(text):,} characters)'
-    return harmless(json.dumps(text, ensure_ascii=False))
+        return f'{encode_basestring(harmless(text[:LONGEST]))[:-1]}…" ({len(text):,} characters)'
+    return harmless(encode_basestring(text))
 
 
 def inline(value: Value, *, sources: bool = False) -> str:

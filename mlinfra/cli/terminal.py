@@ -99,6 +99,14 @@ class Terminal:
         """Write a line (or several) to standard output, at once."""
         self._write(self.out, text + "\n")
 
+    def line_soon(self, text: str) -> None:
+        """Write a line that may wait for :meth:`flush`, or for what is written next: a system call for each of many lines adds up."""
+        self._write(self.out, text + "\n", flush=False)
+
+    def flush(self) -> None:
+        """Let out what waits."""
+        self._write(self.out, "")
+
     def text(self, text: str) -> None:
         """Write to standard output with nothing added."""
         self._write(self.out, text)
@@ -107,12 +115,13 @@ class Terminal:
         """Write a line (or several) to standard error."""
         self._write(self.err, text + "\n")
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def _write(self, stream: TextIO, text: str, *, flush: bool = True) -> None:
         if stream in self._gone:
             return
         try:
             stream.write(text)
-            stream.flush()
+            if flush:
+                stream.flush()
         except OSError as error:
             if not isinstance(error, BrokenPipeError):
                 self.lost = error.strerror or "unknown reason"

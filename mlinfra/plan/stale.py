@@ -44,15 +44,15 @@ def overtaken(plan: Plan, ledger: Ledger) -> dict[str, str]:
         found = None if recorded is None else recorded.version + (source != address)
         if found != expected:
             moved[address] = f"was {_what(expected is None, found is None)} since"
-    return moved
+    return dict(sorted(moved.items()))
 
 
-def concerned(plan: Plan) -> list[str]:
+def concerned(plan: Plan) -> set[str]:
     """The addresses that the plan touches or refers to."""
     addresses = {c.address for c in plan.changes if c.action is not Action.NOOP and not c.deposed}
     addresses |= {address for (address, deposed), r in plan.prior.items() if not deposed and not r.existing}
     addresses |= {r.address for r in plan.records} | {address for address, deposed in plan.gone if not deposed}
-    return sorted(addresses)
+    return addresses
 
 
 def _what(was_absent: bool, is_absent: bool) -> str:

@@ -48,6 +48,7 @@ class Connections:
         self._parallelism = parallelism
         self._clients: dict[str, asyncio.Task[Client]] = {}
         self._limiters: dict[str, Limiter] = {}
+        self._bound: dict[tuple[str, str], Bound] = {}
 
     def limiter(self, instance: str) -> Limiter:
         if instance not in self._limiters:
@@ -57,8 +58,12 @@ class Connections:
 
     async def bind(self, type_name: str, instance: str) -> Bound:
         """The type with a connected client. PlanError when the provider is unknown or cannot connect."""
-        found = self.registry.type(type_name)
-        return Bound(found, await self.client(instance), self.limiter(instance), instance)
+        bound = self._bound.get((type_name, instance))
+        if bound is None:
+            found = self.registry.type(type_name)
+            bound = Bound(found, await self.client(instance), self.limiter(instance), instance)
+            self._bound[type_name, instance] = bound
+        return bound
 
     async def client(self, instance: str) -> Client:
         await a_loop()
@@ -102,3 +107,4 @@ class Connections:
             else:
                 task.cancel()
         self._clients.clear()
+        self._bound.clear()

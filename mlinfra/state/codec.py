@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from mlinfra.model.change import MISSING
@@ -86,17 +87,21 @@ def _tagged(tag: str, tree: dict[str, Any]) -> Value:
 
 
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ResourceState)}
+_in_order = attrgetter(*_DEFAULTS)
 _TREES = ("attributes", "replace_when")
 _TUPLES = ("inputs", "dependencies")
 
 
 def encode_resource(r: ResourceState) -> dict[str, Any]:
     """A recorded resource; fields at their default are left out."""
-    out: dict[str, Any] = {}
-    for name, default in _DEFAULTS.items():
-        value = getattr(r, name)
-        if value != default:
-            out[name] = encode(value)
+    out = {
+        name: value
+        for (name, default), value in zip(_DEFAULTS.items(), _in_order(r), strict=True)
+        if value is not default and value != default
+    }
+    for name in (*_TREES, *_TUPLES):
+        if name in out:
+            out[name] = encode(out[name])
     return out
 
 

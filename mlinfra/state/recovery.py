@@ -6,7 +6,7 @@ updates and deletes are settled by reading the object again. A create that canno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import field, replace
 
 from mlinfra.model.dataclass import dataclass
@@ -62,7 +62,7 @@ async def recover(ledger: Ledger, connections: Connections, sealer: Sealer, sink
     return Recovery(tuple(entries), frozenset(uncertain), blocked, needs)
 
 
-def refuse_blocked(recovery: Recovery, concerned: frozenset[str]) -> None:
+def refuse_blocked(recovery: Recovery, concerned: Set[str]) -> None:
     """StateError when a plan touches what could be looked up when it was made, and cannot be now."""
     problems = [problem for address, problem in recovery.blocked.items() if address in concerned]
     if problems:

@@ -17,7 +17,20 @@ from typing import TYPE_CHECKING
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.model.schema import Attribute, Schema
-from mlinfra.model.values import Expr, Map, Sealed, Secret, SecretDigest, SecretRef, Value, is_known, reveal, thaw, transform
+from mlinfra.model.values import (
+    Expr,
+    Map,
+    Sealed,
+    Secret,
+    SecretDigest,
+    SecretRef,
+    Value,
+    holds,
+    is_known,
+    reveal,
+    thaw,
+    transform,
+)
 from mlinfra.state.store import Store, StoreConflict
 
 if TYPE_CHECKING:
@@ -60,7 +73,7 @@ class Sealer:
 
     def seal(self, value: Value) -> Value:
         """The tree with every Secret replaced by its digest, or by the place where it is to be fetched."""
-        return transform(value, self._sealed_leaf)
+        return transform(value, self._sealed_leaf) if holds(value, Secret) else value
 
     def _sealed_leaf(self, leaf: Value) -> Value:
         if isinstance(leaf, Secret):
@@ -105,10 +118,11 @@ class Sealer:
         was computed: nobody can give it a second time, so it is kept encrypted where the state is."""
         sealed: dict[str, Value] = {}
         changed = False
+        secrets = holds(attributes, Secret)
         for name, value in attributes.items():
             computed = self._keyring is not None and inputs is not None and name not in inputs
             attribute = schema.attributes.get(name)
-            written = self.keep(value) if computed else self.seal(value)
+            written = value if not secrets else self.keep(value) if computed else self.seal(value)
             if (
                 attribute is not None
                 and attribute.sensitive

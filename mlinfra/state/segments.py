@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from mlinfra import __version__
@@ -24,6 +25,7 @@ from mlinfra.state.codec import decode, decode_resource, encode, encode_resource
 from mlinfra.state.entries import Entry, Intent, decode_entry, encode_entry
 from mlinfra.state.formats import FORMAT, refuse_newer, upgrade
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _SEALED = b"mlinfra-encrypted-"
 _NUMBER = re.compile(r"\d{12,}")
 
@@ -109,8 +111,10 @@ def encode_snapshot(
     return _with_header(header, body)
 
 
+@lru_cache(maxsize=1)
 def decode_snapshot(data: bytes) -> Snapshot:
-    """StateError when it is damaged or was written by a newer mlinfra."""
+    """StateError when it is damaged or was written by a newer mlinfra. The last one is remembered: an apply reads under its lock what its
+    plan has read without."""
     header, body = _checked(data)
     if header is None:
         raise _damaged("its checksum does not fit its content")
@@ -148,7 +152,7 @@ def _damaged(why: str) -> StateError:
 
 
 def _lines(trees: Iterable[dict[str, Any]]) -> bytes:
-    return "".join([json.dumps(t, separators=(",", ":")) + "\n" for t in trees]).encode()
+    return "".join([_compact(t) + "\n" for t in trees]).encode()
 
 
 def _with_header(header: dict[str, Any], body: bytes) -> bytes:

@@ -1,8 +1,9 @@
 """Writing the state under a lock.
 
 ``open_session`` takes the lock and returns a :class:`Session`, whose ``append`` is durable when it returns: entries that arrive
-while a flush is under way go out together in the next one (group commit). Why a holder that lost its lock cannot write:
-docs/decisions/0018.
+while a flush is under way go out together in the next one (group commit). Entries become durable in the order in which they are
+given, so that nobody has to wait for what he has given to ``post`` before he gives the next. Why a holder that lost its lock cannot
+write: docs/decisions/0018.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ KEEP = 100
 
 HEAVY = 2 * 1024 * 1024
 """Bytes (see ``journal.REQUEST``) that a journal may weigh, or as much as its snapshot if that is larger, before it is folded in."""
+
+TURNS = 4
+"""Turns of the event loop for which a flush waits: so many from the end of a step to the intent of one that needs it."""
 
 COMPANY = 20
 PATIENCE = 2.0
@@ -94,6 +98,8 @@ class Session:
         self._garbage = [*found.stale, *found.later]
         self._found = found
         self._pending: list[tuple[Sequence[Entry], asyncio.Future[None]]] = []
+        self._posted: asyncio.Future[None] | None = None
+        self._latest: asyncio.Future[None] | None = None
         self._flusher: asyncio.Task[None] | None = None
         self._gathered = asyncio.Event()
         self._wanted = 0
@@ -116,15 +122,31 @@ class Session:
 
     async def append(self, *entries: Entry) -> None:
         """Make the entries durable, in order, and apply them to the ledger. Raises when the lock or the store was lost."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(entries, future)
+        await future  # who is cancelled here takes only the future along: the entries are written all the same
+
+    def post(self, *entries: Entry) -> asyncio.Future[None]:
+        """The same without waiting: the future is done when they are durable and in the ledger, all that was posted before with them.
+        It is others' as well, so nobody may cancel it."""
+        if self._posted is None:
+            self._posted = self._latest = asyncio.get_running_loop().create_future()
+        self._enqueue(entries, self._posted)
+        return self._posted
+
+    def _enqueue(self, entries: Sequence[Entry], future: asyncio.Future[None]) -> None:
         if self._failed is not None:
             raise self._failed
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((entries, future))
         if len(self._pending) >= self._wanted:
             self._gathered.set()
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
-        await future  # who is cancelled here takes only the future along: the entries are written all the same
+
+    async def settled(self) -> None:
+        """Wait until all that was posted is durable. Raises when it cannot be, because the lock or the store was lost."""
+        if self._latest is not None:
+            await asyncio.shield(self._latest)
 
     async def restore(self, state: State) -> None:
         """Put ``state`` in the place of everything that is recorded; open intents are kept. One atomic write."""
@@ -139,12 +161,12 @@ class Session:
     async def _flush(self) -> None:
         try:
             while self._pending:
-                await asyncio.sleep(0)  # let everything that is ready now join this flush
                 await self._company()
-                batch, self._pending = self._pending, []
+                batch, self._pending, self._posted = self._pending, [], None
                 entries = [e for group, _ in batch for e in group]
                 try:
-                    await asyncio.to_thread(self._write, entries)
+                    number = self._position + 1
+                    await asyncio.to_thread(self._write, number, encode_segment(number, self.lease.epoch, entries))
                     for entry in entries:
                         self.ledger.apply(entry)
                     for _, future in batch:
@@ -157,12 +179,18 @@ class Session:
                     for _, future in [*batch, *self._pending]:
                         if not future.done():
                             future.set_exception(error)
-                    self._pending = []
+                            future.exception()  # nobody has to ask for it: whatever comes next raises it again
+                    self._pending, self._posted = [], None
                     return
         finally:
             self._flusher = None
 
     async def _company(self) -> None:
+        """Let what is ready now join the flush, and the intent of a step that waits for what is about to be recorded."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if len(self._pending) >= COMPANY:
+                break
         wanted = min(COMPANY, len(self.ledger.intents) // 2) if is_remote(self._store) else 0
         if len(self._pending) < wanted:
             self._wanted = wanted
@@ -170,10 +198,10 @@ class Session:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._gathered.wait(), PATIENCE)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, number: int, data: bytes) -> None:
         self._lock.check()
         try:
-            self._put_segment(entries)
+            self._put_segment(number, data)
         except StoreConflict:
             raise lost(self.lease) from None
         if not self._lock.current:
@@ -181,10 +209,8 @@ class Session:
             with self._lock_guard:
                 self._lock.verify()
 
-    def _put_segment(self, entries: Sequence[Entry]) -> None:
-        number = self._position + 1
+    def _put_segment(self, number: int, data: bytes) -> None:
         key = self._location.prefix + segment_key(number)
-        data = encode_segment(number, self.lease.epoch, entries)
         try:
             self._store.put_if(key, data, None)
         except OSError as error:
@@ -201,7 +227,8 @@ class Session:
         if self._found.irregular:
             self._tidy()
         entry = Begin(operation=self.lease.operation, epoch=self.lease.epoch, owner=str(self.lease), time=time.time())
-        self._put_segment([entry])
+        number = self._position + 1
+        self._put_segment(number, encode_segment(number, self.lease.epoch, [entry]))
         self._fences.append(Fence(self._position, entry.time))
         self.ledger.apply(entry)
         self._renewer.start()

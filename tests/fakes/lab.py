@@ -110,7 +110,7 @@ class Lab:
             recovery = await recover(session.ledger, connections, session.sealer, self._sink)
             if recovery.entries:
                 await session.append(*recovery.entries)
-            refuse_blocked(recovery, frozenset(concerned(made.plan)))
+            refuse_blocked(recovery, concerned(made.plan))
             check_fresh(made.plan, session.ledger)
             return await execute(made.plan, session, connections, self._sink, self.stop)
         finally:

@@ -14,7 +14,7 @@ from mlinfra.state import session as sessions
 from mlinfra.state.entries import Record
 from mlinfra.state.journal import read_journal
 from mlinfra.state.lock import SKEW
-from mlinfra.state.segments import segment_key
+from mlinfra.state.segments import encode_segment, segment_key
 from mlinfra.state.session import Location, Session, open_session
 from mlinfra.state.stores.local import LocalStore
 
@@ -102,7 +102,8 @@ def test_a_last_write_that_came_before_the_new_holders_first_counts(location: Lo
         def put_if(self, key: str, data: bytes, version: str | None) -> str:
             if key.startswith("p/journal/") and self.armed:
                 self.armed = False
-                self.stale._write([record("last")])
+                number = self.stale._position + 1
+                self.stale._write(number, encode_segment(number, self.stale.lease.epoch, [record("last")]))
             return super().put_if(key, data, version)
 
         armed = False
