@@ -17,7 +17,7 @@ def main() -> int:
 
         # What modules, a spec and a state are built of are trees, which no collection can free: looking through them again and
         # again was a sixth of a plan. Cycles are still found, only later.
-        gc.set_threshold(100_000, 50, 100)
+        gc.set_threshold(1_000_000, 50, 100)
         from mlinfra.cli.app import run
 
         try:
