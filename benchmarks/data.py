@@ -158,7 +158,7 @@ def run(section: Section, folder: Path, *, quick: bool) -> None:
         ]
     for shape, count in sizes:
         peer = count <= 1_000 or (shape is CHAINS and count == 10_000 and not quick)
-        runs = 3 if shape is CHAINS and count == 1_000 and not quick else 1
+        runs = 3 if shape is CHAINS and count <= 10_000 and not quick else 1
         with TemporaryDirectory(dir=folder) as place:
             rows = Work(Path(place), shape, count, runs, limit, peer).all()
         section.rows += rows.values()

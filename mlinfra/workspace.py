@@ -199,13 +199,13 @@ async def session(
 
 def connections(o: Options, resolved: Resolved, registry: Registry) -> Connections:
     """Connections to the providers of a spec, made when first needed."""
-    base, excluded = o.base, excluded_paths(resolved)
+    base = o.base
     where = f"{resolved.project}-{resolved.environment or 'default'}"
 
     def context(instance: str) -> ProviderContext:
         data = base / HOME / instance.partition(".")[0] / where
         return ProviderContext(
-            project=resolved.project, environment=resolved.environment, base=base, data=data, excluded=excluded
+            project=resolved.project, environment=resolved.environment, base=base, data=data, excluded=excluded_paths(resolved)
         )
 
     async def secrets(settings: Map) -> Map:
