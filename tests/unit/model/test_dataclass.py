@@ -49,6 +49,16 @@ def point(options: dict[str, bool]) -> Callable[[Any], Any]:
     return make
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    x: int
+
+
+@dataclass(frozen=True, slots=True)
+class Longer(Base):
+    y: int = 0
+
+
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(o) or "plain")
 def test_it_makes_what_the_standard_library_makes(options: dict[str, bool]) -> None:
     ours, theirs = both(point(options))
@@ -98,14 +108,6 @@ def test_a_method_that_a_class_writes_itself_stays() -> None:
 
 
 def test_a_class_inherits_fields() -> None:
-    @dataclass(frozen=True, slots=True)
-    class Base:
-        x: int
-
-    @dataclass(frozen=True, slots=True)
-    class Longer(Base):
-        y: int = 0
-
     assert repr(Longer(1, 2)).endswith("Longer(x=1, y=2)") and Longer(1) != Base(1)
     assert Notice(message="a") == Notice(message="a") and "Change" in Change.__init__.__qualname__
 
@@ -130,14 +132,6 @@ def test_replace_takes_what_has_no_slots_or_inherits() -> None:
     @dataclass(frozen=True)
     class Loose:
         x: int
-        y: int = 0
-
-    @dataclass(frozen=True, slots=True)
-    class Base:
-        x: int
-
-    @dataclass(frozen=True, slots=True)
-    class Longer(Base):
         y: int = 0
 
     assert replace(Loose(1), y=2) == Loose(1, 2) and replace(Longer(1), x=5) == Longer(5)
