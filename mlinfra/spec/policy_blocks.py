@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mlinfra.model.patterns import pattern
 from mlinfra.model.policy import BUDGET, Budget, Effect, Policy
 from mlinfra.spec.document import PolicyBlock
 from mlinfra.spec.names import ENVIRONMENT
@@ -14,10 +15,8 @@ from mlinfra.spec.shape import Shape
 from mlinfra.spec.words import cut, describe
 from mlinfra.spec.yaml_reader import read_text, read_yaml
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
-_BUDGET = re.compile(
-    r"\s*(?P<amount>\d[\d,_]*(?:\.\d+)?)\s*(?:USD|\$)?\s*(?:/|per)\s*(?P<per>month|year|day)\s*\Z", re.IGNORECASE
-)
+_NAME = pattern(r"[a-z][a-z0-9_-]*\Z")
+_BUDGET = pattern(r"\s*(?P<amount>\d[\d,_]*(?:\.\d+)?)\s*(?:USD|\$)?\s*(?:/|per)\s*(?P<per>month|year|day)\s*\Z", re.IGNORECASE)
 _MONTHS = {"month": 1.0, "year": 1 / 12, "day": 365 / 12}
 _HINT = "like budget: 2000 USD/month, or one for each environment: {dev: 100 USD/month, prod: 2000 USD/month}"
 

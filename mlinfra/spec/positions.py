@@ -7,9 +7,9 @@ A :class:`YamlMap` is a dict, a :class:`YamlList` a list; both carry the place o
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.values import Path
 

@@ -7,7 +7,6 @@ times faster than PyYAML's constructor. Anchors, aliases and merge keys work; wh
 from __future__ import annotations
 
 import gc
-import re
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
+from mlinfra.model.patterns import pattern
 from mlinfra.spec import yaml_scalars
 from mlinfra.spec.positions import Mark, YamlList, YamlMap
 from mlinfra.spec.suggest import did_you_mean
@@ -37,7 +37,7 @@ UNREADABLE = frozenset(
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _SCALAR_TAGS = {"str", "int", "float", "bool", "null"}
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNPRINTABLE = pattern("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 """What YAML 1.2 allows in no text. Said the other way round, by what it allows, it would take 3 ms to compile."""
 
 

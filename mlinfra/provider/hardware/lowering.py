@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mlinfra.kinds import endpoint, training_cluster
 from mlinfra.kinds.base import is_deferred
+from mlinfra.model.dataclass import replace
 from mlinfra.model.values import Path
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.choice import Choice, Needs, NothingFits, choose, needs_of
