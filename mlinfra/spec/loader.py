@@ -12,7 +12,7 @@ from mlinfra.model.errors import SpecError
 from mlinfra.spec import blocks, policy_blocks
 from mlinfra.spec.document import Spec
 from mlinfra.spec.names import PROJECT
-from mlinfra.spec.positions import MergedMap, YamlMap
+from mlinfra.spec.positions import MergedMap, YamlMap, span_of
 from mlinfra.spec.resource_blocks import read_modules, read_resources
 from mlinfra.spec.shape import Shape
 from mlinfra.spec.words import cut, describe
@@ -118,7 +118,7 @@ def _read_file(text: str, file: str, root: Path, *, module: bool, alone: bool) -
     if not isinstance(top, YamlMap):
         message = f"a spec must be a map, not {describe(top)}"
         shape.problem(
-            "spec.bad_type", message, Span(file, *document.mark), "start with lines like 'project: tickets' and 'resources:'"
+            "spec.bad_type", message, span_of(file, *document.mark), "start with lines like 'project: tickets' and 'resources:'"
         )
         return empty, shape.problems
     _top_level(shape, top, module=module, alone=alone)

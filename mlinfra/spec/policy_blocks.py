@@ -10,7 +10,7 @@ from mlinfra.model.patterns import pattern
 from mlinfra.model.policy import BUDGET, Budget, Effect, Policy
 from mlinfra.spec.document import PolicyBlock
 from mlinfra.spec.names import ENVIRONMENT
-from mlinfra.spec.positions import YamlList, YamlMap
+from mlinfra.spec.positions import NOWHERE, YamlList, YamlMap
 from mlinfra.spec.shape import Shape
 from mlinfra.spec.words import cut, describe
 from mlinfra.spec.yaml_reader import read_text, read_yaml
@@ -72,7 +72,7 @@ def read_policy_file(shape: Shape, path: Path, shown: str) -> tuple[tuple[Policy
     shape.problems.extend(document.problems)
     value = document.value
     if isinstance(value, YamlList):
-        root = YamlMap(shown, (1, 1, 1, 1))
+        root = YamlMap(shown, NOWHERE)
         dict.__setitem__(root, "policies", value)
         return read_policies(shape, root, shown), text
     if isinstance(value, YamlMap):

@@ -18,7 +18,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.patterns import pattern
 from mlinfra.spec import yaml_scalars
-from mlinfra.spec.positions import Mark, YamlList, YamlMap
+from mlinfra.spec.positions import NOWHERE, Mark, Point, YamlList, YamlMap, span_of
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.yaml_syntax import syntax_problem
 
@@ -46,7 +46,7 @@ class YamlDocument:
     """``value`` is the root (None when the file is empty or unreadable); ``mark`` its place."""
 
     value: Any
-    mark: Mark = (1, 1, 1, 1)
+    mark: Mark = NOWHERE
     problems: list[Diagnostic] = field(default_factory=list)
 
 
@@ -79,7 +79,7 @@ class _Frame:
     height: int = 0
     merged: tuple[Any, Mark] | None = None
     next: _Next | str | None = None
-    key_mark: Mark = (0, 0, 0, 0)
+    key_mark: Mark = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Diagnostic] = []
-        self._document = YamlList(file, (1, 1, 1, 1))
+        self._document = YamlList(file, NOWHERE)
         """Its only item is the root, as soon as that is complete."""
         self._anchors: dict[str, _Anchored] = {}
         self._aliased = 0
@@ -180,15 +180,14 @@ class _Builder:
         stack: list[_Frame] = []
         frame = _Frame(self._document, False, None, 0)
         node, expected = frame.node, cast("_Next | str | None", _ITEM)
-        key_mark = frame.key_mark
+        key_mark = NOWHERE
         nodes = documents = 0
         value: Any
         text: str | None
         while True:
             event = next_event()
             kind = type(event)
-            start, end = event.start_mark, event.end_mark
-            mark = (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+            mark = (event.start_mark, event.end_mark)
             if kind is scalar:
                 value = text = event.value
                 if event.tag is not None:
@@ -260,7 +259,7 @@ class _Builder:
     def _problem(
         self, code: str, message: str, mark: Mark, *, hint: str = "", related: tuple[tuple[Span, str], ...] = ()
     ) -> None:
-        self.problems.append(Diagnostic(code=code, message=message, span=Span(self.file, *mark), hint=hint, related=related))
+        self.problems.append(Diagnostic(code=code, message=message, span=span_of(self.file, *mark), hint=hint, related=related))
 
     def _without_nul(self, text: str, mark: Mark) -> str:
         """No path, variable or argument of a program can hold U+0000; refused here, nobody else has to think of it."""
@@ -303,7 +302,7 @@ class _Builder:
 
     def _close(self, frame: _Frame, mark: Mark, nodes: int) -> None:
         node = frame.node
-        node.mark = node.mark[:2] + (mark[2:] if frame.flow else _end_of_last(node))
+        node.mark = (node.mark[0], mark[1] if frame.flow else _end_of_last(node))
         if frame.merged is not None:
             self._merge(node, *frame.merged)
         if frame.anchor is not None:
@@ -370,8 +369,8 @@ class _Builder:
                     node.take(source, key)
 
 
-def _end_of_last(node: YamlMap | YamlList) -> tuple[int, int]:
+def _end_of_last(node: YamlMap | YamlList) -> Point:
     """Where a block collection ends: with its last value."""
     if not node:
-        return node.mark[2:]
-    return node.values_at[-1][2:] if isinstance(node, YamlList) else next(reversed(node.places.values()))[6:]
+        return node.mark[1]
+    return node.values_at[-1][1] if isinstance(node, YamlList) else next(reversed(node.places.values()))[3]
