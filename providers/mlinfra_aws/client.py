@@ -14,18 +14,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, NotFound, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
-from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_aws.engine.batch import Batcher
 from mlinfra_aws.faults import failure_of, refused
 from mlinfra_aws.models import pagination
 from mlinfra_aws.sessions import client_of, pages, region_of, request, session_of, unreachable
-from mlinfra_aws.settings import AwsConfig
+
+if TYPE_CHECKING:
+    from mlinfra.provider.zilliz.client import Zilliz
+    from mlinfra_aws.settings import AwsConfig
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,7 +46,6 @@ class Aws:
         self.environment = context.environment
         self.base = context.base
         self.excluded = context.excluded
-        self.zilliz = Zilliz(config.zilliz)
         self.batcher = Batcher()
         self.made: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="mlinfra-aws")
@@ -61,6 +63,13 @@ class Aws:
         self.tags_buckets: bool | None = None
         """Whether a bucket is made with its tags; None: not tried yet. AWS does, what only speaks its protocol may not."""
         self._swept: tuple[float, Mapping[str, Mapping[str, str]] | None] | None = None
+
+    @cached_property
+    def zilliz(self) -> Zilliz:
+        from mlinfra.provider.zilliz.client import Zilliz
+        from mlinfra.provider.zilliz.settings import ZillizSettings
+
+        return Zilliz(ZillizSettings.model_validate(self.config.zilliz))
 
     async def open(self) -> None:
         """Find the credentials, and refuse the wrong account."""
@@ -122,7 +131,8 @@ class Aws:
         return len(found)
 
     async def close(self) -> None:
-        await self.zilliz.close()
+        if "zilliz" in vars(self):
+            await self.zilliz.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():
             client.close()

@@ -6,11 +6,13 @@ boto3 is not needed: its session would add ways of working with objects and file
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlinfra.provider.failures import Denied, Failure, Invalid, Transient
 from mlinfra_aws.models import loader
-from mlinfra_aws.settings import AwsConfig
+
+if TYPE_CHECKING:
+    from mlinfra_aws.settings import AwsConfig
 
 
 def session_of(settings: AwsConfig) -> Any:
@@ -29,6 +31,12 @@ def session_of(settings: AwsConfig) -> Any:
 def region_of(session: Any) -> str | None:
     found: str | None = session.get_config_variable("region")
     return found
+
+
+def address_of(service: str, settings: AwsConfig) -> str | None:
+    """Where calls to a service go; None: to AWS's own address."""
+    given = settings.endpoint_url
+    return given.get(service) if isinstance(given, Mapping) else given
 
 
 def client_of(session: Any, service: str, settings: AwsConfig) -> Any:
@@ -71,7 +79,7 @@ def _method(client: Any, event_name: str, **_: Any) -> Any:
 def _options(settings: AwsConfig, service: str) -> dict[str, Any]:
     from botocore.config import Config
 
-    endpoint = settings.endpoint(service)
+    endpoint = address_of(service, settings)
     retries = {"mode": "standard", "total_max_attempts": 1} if settings.retry_mode == "mlinfra" else {"mode": settings.retry_mode}
     config = Config(
         retries=retries,

@@ -77,3 +77,16 @@ def test_a_client_of_aws_needs_no_boto3() -> None:
     names = imported("-c", code)
     assert "botocore.client" in names
     assert [p for p in ["boto3", "s3transfer", "multiprocessing"] if loaded(names, p)] == []
+
+
+def test_a_plan_of_aws_with_common_settings_needs_no_model_of_them(tmp_path: Path) -> None:
+    spec = (
+        "version: 1\nproject: p\nproviders: {aws: {region: eu-central-1, default_tags: {team: ml}}}\n"
+        "environments: {default: {target: aws}}\nresources:\n"
+        "  models: {kind: aws.s3_bucket, BucketName: models}\n"
+        "  machine: {kind: aws.instance, InstanceType: m5.large, ImageId: ami-0123456789abcdef0}\n"
+    )
+    (tmp_path / "mlinfra.yaml").write_text(spec)
+    names = imported("-m", "mlinfra", "plan", "-C", str(tmp_path))
+    assert "mlinfra_aws.prices" in names
+    assert [p for p in ["pydantic", "pydantic_core", "boto3", "httpx"] if loaded(names, p)] == []
