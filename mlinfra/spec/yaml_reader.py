@@ -11,6 +11,7 @@ import re
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
+from sys import intern
 from typing import Any, cast
 
 import yaml
@@ -188,7 +189,8 @@ class _Builder:
             event = next_event()
             kind = type(event)
             start, end = event.start_mark, event.end_mark
-            mark = (start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+            line = start.line + 1
+            mark = (line, start.column + 1, line if end.line == start.line else end.line + 1, end.column + 1)
             if kind is scalar:
                 value = text = event.value
                 if event.tag is not None:
@@ -240,7 +242,7 @@ class _Builder:
 
             if expected is None:
                 key_mark = mark
-                expected = text
+                expected = text and intern(text)
                 if text is None or text in node.places or text == "<<":
                     expected = self._odd_key(event, text, mark, frame)
             elif type(expected) is str:

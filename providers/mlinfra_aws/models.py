@@ -8,31 +8,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import marshal
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from mlinfra_aws.memory import give_back
+from mlinfra_aws.packed import Packed
+
 _DOCUMENTATION = re.compile(rb'"documentation"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"')
 """A quotation mark inside a JSON text has a backslash before it: this matches keys and their values alone."""
-
-
-class Packed(Mapping[str, Any]):
-    """A part of a data file. An entry is made anew each time that it is asked for, and kept by whoever asked."""
-
-    def __init__(self, entries: Mapping[str, Any]) -> None:
-        self._entries = {name: marshal.dumps(entry) for name, entry in entries.items()}
-
-    def __getitem__(self, name: str) -> Any:
-        return marshal.loads(self._entries[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
 
 
 class Operations:
@@ -58,6 +44,8 @@ class Operations:
 def loader() -> Any:
     """The files, each read once, for the checks of a plan and the calls of an apply alike."""
     from botocore import loaders
+
+    give_back()
 
     class Undocumented(loaders.JSONFileLoader):  # type: ignore[misc]
         def load_file(self, file_path: str) -> Any:
