@@ -8,11 +8,10 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from mlinfra.model.change import Action, Change
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, SpecError
 from mlinfra.model.events import Sink, discard

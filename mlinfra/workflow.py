@@ -10,13 +10,13 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mlinfra.lower.stack import Stack
 from mlinfra.model.change import Action
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic, Severity, Span
 from mlinfra.model.errors import PlanError, PlanStale, SpecError
 from mlinfra.model.events import ApplyFinished, Notice, Sink, discard

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mlinfra.lower import lower
 from mlinfra.lower.naming import as_recorded
 from mlinfra.lower.stack import Stack
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, PlanError, SpecError, StateError
 from mlinfra.model.events import Notice, Sink

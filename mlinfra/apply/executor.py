@@ -7,14 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import field
 
 from mlinfra.apply.announcer import Announcer
 from mlinfra.apply.live import Live
 from mlinfra.apply.operations import Operations, Result
 from mlinfra.apply.scheduler import Fate, run_graph
 from mlinfra.apply.stop import Stop
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import Interrupted, MlinfraError
 from mlinfra.model.events import ApplyFinished, Sink, StepBlocked, StepFailed, StepFinished, StepStarted

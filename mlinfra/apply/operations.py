@@ -13,12 +13,11 @@ import asyncio
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from mlinfra.apply.answers import attributes_of, broken_promises, refuse, to_record
 from mlinfra.apply.live import Live
 from mlinfra.model.change import Action, AttributeChange, Change
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.events import Sink, StepProgress, StepRetry
 from mlinfra.model.plan import Operation, Plan
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState, made_at

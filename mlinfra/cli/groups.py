@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -64,5 +63,7 @@ _ELSEWHERE = {
 def _unknown(name: str, known: Iterable[str]) -> str:
     if name in _ELSEWHERE:
         return f"there is no command {name!r}: {_ELSEWHERE[name]}"
-    near = difflib.get_close_matches(name, list(known), n=1)
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), n=1)
     return f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -6,7 +6,6 @@ Plain strings throughout, so that ten thousand changes take no time.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 
 from mlinfra.cli.render_cost import change_text, total_text
@@ -311,8 +310,10 @@ def _difference(path: str, before: Value, after: Value, sensitive: bool, view: _
 
 def _text_difference(before: str, after: str, view: _View) -> list[str]:
     """A line-by-line difference of two texts, with one line around each place."""
+    from difflib import unified_diff
+
     lines: list[str] = []
-    for line in list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))[2:]:
+    for line in list(unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))[2:]:
         sign, text = line[:1], harmless(line[1:])
         if sign == "@":
             if lines:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from json.encoder import encode_basestring
 
 from mlinfra.cli.terminal import harmless
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import DEFERRED, Expr, Map, Path, Ref, Secret, SecretDigest, Value
 
 UNKNOWN_TEXT = "(known after apply)"
@@ -14,8 +14,8 @@ SENSITIVE_TEXT = "(sensitive)"
 LONGEST = 400
 """Characters of one string that are shown; the rest is counted."""
 
-_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
-_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_DIGEST = pattern(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
+_BARE = pattern(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
 def key_text(key: str) -> str:

@@ -26,7 +26,7 @@ def is_deferred(value: object) -> bool:
     return isinstance(value, (Ref, Expr, Secret)) or value is UNKNOWN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Deferrable:
     """Annotation: the field takes its own type or an expression. ``Annotated[int, Deferrable()]``."""
 
@@ -40,7 +40,7 @@ class Deferrable:
         return inner if inner.get("type") == "string" and len(inner) == 1 else {"anyOf": [inner, EXPRESSION_SCHEMA]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RefTo:
     """Annotation: ``${name}`` of a component of one of these kinds. A Ref after resolve, the Map of its outputs later."""
 

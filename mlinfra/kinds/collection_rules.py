@@ -7,17 +7,17 @@ native resource's attributes. A deferred leaf is never a problem.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.index_rules import default_index, index_problems
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import EMPTY, Map, Path
 
 Problem = tuple[Path, str]
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 RESERVED = frozenset({"$meta", "RowID", "Timestamp", "$namespace_id"})
 INTEGERS: Mapping[str, int] = {"int8": 7, "int16": 15, "int32": 31, "int64": 63}
 DENSE = frozenset({"float_vector", "float16_vector", "bfloat16_vector", "int8_vector"})

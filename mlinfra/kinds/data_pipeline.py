@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -13,10 +12,11 @@ from mlinfra.kinds.base import Bool, Deferrable, Kind, LocalPath, Model, Seconds
 from mlinfra.kinds.cron import check_cron
 from mlinfra.kinds.dataset import local_source
 from mlinfra.kinds.expectations import parse_expectation
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import Path
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NAME = pattern(r"[a-z][a-z0-9_]*\Z")
+_VARIABLE = pattern(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 Problem = tuple[Path, str]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -12,9 +11,10 @@ from pydantic_core import PydanticCustomError
 from mlinfra.kinds.base import Bool, Deferrable, Kind, LocalPath, RefTo, Seconds, Str, is_deferred
 from mlinfra.kinds.dataset import local_source
 from mlinfra.kinds.expectations import parse_expectation
+from mlinfra.model.patterns import pattern
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_VARIABLE = pattern(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
 def _name(text: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40, "pi": 2**50}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]i?)?b?\s*\Z", re.IGNORECASE)
-_PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_SIZE = pattern(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]i?)?b?\s*\Z", re.IGNORECASE)
+_PIECE = pattern(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_ACCELERATOR = re.compile(r"([A-Za-z][A-Za-z0-9_.+-]*)(?::(\d+))?\Z")
+_ACCELERATOR = pattern(r"([A-Za-z][A-Za-z0-9_.+-]*)(?::(\d+))?\Z")
 
 
 def parse_bytes(text: str) -> int:

@@ -12,15 +12,15 @@ component's own address.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 
-NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+NAME = pattern(r"[a-z][a-z0-9_]*\Z")
 _KEY = r'(?:\[(?:"(?:[^"\\]|\\.)*"|\d+)\])?'
 _PART = rf"[a-z][a-z0-9_]*{_KEY}"
-_ADDRESS = re.compile(rf"(?P<module>(?:module\.{_PART}\.)*)(?P<name>{_PART})(?:\.(?P<role>{_PART}))?\Z")
+_ADDRESS = pattern(rf"(?P<module>(?:module\.{_PART}\.)*)(?P<name>{_PART})(?:\.(?P<role>{_PART}))?\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """``dataclass`` and ``replace``: the standard library's, in a fraction of the time.
 
-Before Python 3.13 the standard library compiles every method of every class by itself, half a millisecond a class, which was a tenth of a
-plan of 1,000 resources and more of a smaller one. Here the fields, the slots, and with them ``fields`` and ``asdict``, stay the
-standard library's; only ``__init__`` is compiled, and the other methods are shared functions or closures.
+Before Python 3.13 the standard library looks at every field with regular expressions and compiles every method of every class by itself,
+half a millisecond a class, which was a tenth of a plan of 1,000 resources and more of a smaller one. Here a class costs little more than
+its slots: ``__init__`` is compiled when the first object is made (most commands make none of most classes), the other methods are shared
+functions or closures, and what ``fields``, ``asdict`` and the like read is left to the standard library, when they first do.
 
 An object of a frozen class is made by the ten thousand too. The standard library fills it through ``object.__setattr__``, which takes three
 times as long as an assignment; here its ``__init__`` assigns, while the object is still of an open class (:func:`_open`).
@@ -13,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,56 +37,120 @@ else:
         new.__class__ = cls
         return new
 
-    def dataclass(*, frozen: bool = False, slots: bool = False, kw_only: bool = False, eq: bool = True, repr: bool = True):
-        """What ``dataclasses.dataclass`` makes of these options; the rest of its options are not taken. A method that the class
-        writes itself stays."""
+    def dataclass(*, slots: bool, frozen: bool = False, kw_only: bool = False, eq: bool = True, repr: bool = True):
+        """What ``dataclasses.dataclass`` makes of these options; the rest of its options are not taken, and there are always slots. A
+        method that the class writes itself stays."""
+        if not slots:
+            raise TypeError("a class without slots is left to dataclasses.dataclass")
 
         def make(cls: type) -> type:
-            written = {name for name, value in vars(cls).items() if value is not None}
-            made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
-            methods: dict[str, Any] = {"__init__": _init(made, frozen)}
+            fields = _fields_of(cls, kw_only)
+
+            def __init__(self: Any, *given: Any, **named: Any) -> None:
+                made.__init__ = _init(made, fields, frozen)
+                made.__init__(self, *given, **named)
+
+            __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+            methods: dict[str, Any] = {
+                "__init__": __init__,
+                "__match_args__": tuple([name for name, field in fields.items() if not field.kw_only]),
+            }
             if repr:
-                methods["__repr__"] = _repr(made)
+                methods["__repr__"] = _repr([name for name, field in fields.items() if field.repr])
             if eq:
-                methods |= _comparison(made, frozen)
+                methods |= _comparison([name for name, field in fields.items() if field.compare], frozen)
             if frozen:
-                methods |= {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
-            if frozen and slots:
-                methods |= {"__getstate__": _state, "__setstate__": _set_state}
-            for name, method in methods.items():
-                if name not in written:
-                    setattr(made, name, method)
+                methods |= {
+                    "__setattr__": _refuse_set, "__delattr__": _refuse_delete, "__getstate__": _state, "__setstate__": _set_state,
+                }  # fmt: skip
+            made = _slotted(cls, fields, methods | {"__dataclass_fields__": _Standard(cls, kw_only)})
+            _FIELDS[made] = fields
             return made
 
         return make
 
 
-def _init(cls: Any, frozen: bool) -> Any:
+class _Field:
+    """A field as it is written: ``default`` or ``factory`` is MISSING, or both."""
+
+    __slots__ = ("compare", "default", "factory", "kw_only", "repr")
+
+    def __init__(self, written: Any, kw_only: bool) -> None:
+        self.kw_only = kw_only
+        if isinstance(written, dataclasses.Field):
+            self.default, self.factory = written.default, written.default_factory
+            self.compare, self.repr = written.compare, written.repr
+        else:
+            self.default, self.factory = written, dataclasses.MISSING
+            self.compare = self.repr = True
+
+
+_FIELDS: dict[type, dict[str, _Field]] = {}
+"""Of every class that was made here, those of its bases included."""
+
+
+def _fields_of(cls: type, kw_only: bool) -> dict[str, _Field]:
+    written = vars(cls)
+    found: dict[str, _Field] = {}
+    for base in cls.__mro__[-1:0:-1]:
+        found |= _FIELDS.get(base, {})
+    for name, annotation in written.get("__annotations__", {}).items():
+        if not str(annotation).startswith(("ClassVar", "typing.ClassVar")):
+            found[name] = _Field(written.get(name, dataclasses.MISSING), kw_only)
+    return found
+
+
+def _slotted(cls: type, fields: Mapping[str, _Field], methods: Mapping[str, Any]) -> Any:
+    """``cls`` made anew with slots for its fields and the ``methods`` that it has not written itself."""
+    inherited = {name for base in cls.__mro__[1:-1] for name in getattr(base, "__slots__", ())}
+    written = vars(cls)
+    namespace = {name: value for name, value in written.items() if name not in fields and name not in ("__dict__", "__weakref__")}
+    namespace |= {name: method for name, method in methods.items() if written.get(name) is None}
+    namespace["__slots__"] = tuple([name for name in fields if name not in inherited])
+    namespace["__qualname__"] = cls.__qualname__
+    return type(cls)(cls.__name__, cls.__bases__, namespace)
+
+
+class _Standard:
+    """``__dataclass_fields__`` as the standard library has them: worked out, by itself and of the class as it was written, when they are
+    first asked for."""
+
+    def __init__(self, written: type, kw_only: bool) -> None:
+        self.written = written
+        self.kw_only = kw_only
+
+    def __get__(self, instance: object, owner: Any) -> Any:
+        # without a docstring the standard library writes the signature into it, which takes as long as all the rest
+        self.written.__doc__ = self.written.__doc__ or self.written.__name__
+        found: Any = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=self.kw_only)(self.written)
+        cls = next(cls for cls in owner.__mro__ if vars(cls).get("__dataclass_fields__") is self)
+        cls.__dataclass_params__, cls.__dataclass_fields__ = found.__dataclass_params__, found.__dataclass_fields__
+        return found.__dataclass_fields__
+
+
+def _init(cls: Any, fields: Mapping[str, _Field], frozen: bool) -> Any:
     """``__init__``, as text that is compiled: a function with just these parameters and defaults."""
     positional: list[str] = []
     named: list[str] = []
     assigned: list[str] = []
-    fields = dataclasses.fields(cls)
     opened = _open(cls) if frozen and len(fields) > _FEW else None
-    namespace: dict[str, Any] = {"_missing": dataclasses.MISSING, "_put": object.__setattr__}
-    for field in fields:
-        parameter, value = field.name, field.name
+    namespace: dict[str, Any] = {"_missing": dataclasses.MISSING}
+    for name, field in fields.items():
+        parameter, value = name, name
         if field.default is not dataclasses.MISSING:
-            namespace[f"_default_{field.name}"] = field.default
-            parameter += f"=_default_{field.name}"
-        elif field.default_factory is not dataclasses.MISSING:
-            namespace[f"_new_{field.name}"] = field.default_factory
+            namespace[f"_default_{name}"] = field.default
+            parameter += f"=_default_{name}"
+        elif field.factory is not dataclasses.MISSING:
+            namespace[f"_new_{name}"] = field.factory
             parameter += "=_missing"
-            value = f"_new_{field.name}() if {field.name} is _missing else {field.name}"
-        (named if field.kw_only is True else positional).append(parameter)
-        slot = getattr(cls, field.name, None)
+            value = f"_new_{name}() if {name} is _missing else {name}"
+        (named if field.kw_only else positional).append(parameter)
         if opened or not frozen:
-            assigned.append(f"self.{field.name} = {value}")
-        elif isinstance(slot, MemberDescriptorType):
-            namespace[f"_put_{field.name}"] = slot.__set__
-            assigned.append(f"_put_{field.name}(self, {value})")
+            assigned.append(f"self.{name} = {value}")
         else:
-            assigned.append(f"_put(self, {field.name!r}, {value})")
+            slot: MemberDescriptorType = getattr(cls, name)
+            namespace[f"_put_{name}"] = slot.__set__
+            assigned.append(f"_put_{name}(self, {value})")
     if opened:
         namespace |= {"_become": vars(object)["__class__"].__set__, "_open": opened, "_frozen": cls}
         assigned = ["_become(self, _open)", *assigned, "self.__class__ = _frozen"]
@@ -114,15 +179,13 @@ def _copier(cls: Any) -> Callable[[Any], Any] | None:
     if opened is None:
         return None
     namespace: dict[str, Any] = {"make": object.__new__, "open": opened}
-    copied = "".join(f" new.{field.name} = old.{field.name}\n" for field in dataclasses.fields(cls))
+    copied = "".join(f" new.{name} = old.{name}\n" for name in cls.__slots__)
     exec(f"def copied(old):\n new = make(open)\n{copied} return new", namespace)
     copier: Callable[[Any], Any] = namespace["copied"]
     return copier
 
 
-def _repr(cls: Any) -> Callable[[Any], str]:
-    names = [field.name for field in dataclasses.fields(cls) if field.repr]
-
+def _repr(names: list[str]) -> Callable[[Any], str]:
     @reprlib.recursive_repr()
     def __repr__(self: Any) -> str:
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
@@ -130,9 +193,8 @@ def _repr(cls: Any) -> Callable[[Any], str]:
     return __repr__
 
 
-def _comparison(cls: Any, frozen: bool) -> dict[str, Any]:
-    """Equal, and of one hash, are two of one class whose compared fields are."""
-    names = [field.name for field in dataclasses.fields(cls) if field.compare]
+def _comparison(names: list[str], frozen: bool) -> dict[str, Any]:
+    """Equal, and of one hash, are two of one class whose compared fields are: ``names``."""
     if len(names) > 1:
         values: Callable[[Any], Any] = attrgetter(*names)
     else:

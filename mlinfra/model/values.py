@@ -262,13 +262,11 @@ def is_known(value: Value) -> bool:
 
 def holds(value: Value, kinds: type | tuple[type, ...]) -> bool:
     """Whether a leaf of one of these types stands in the tree, inside expressions and Secrets too."""
-    nodes = [value]
-    for node in nodes:  # it grows meanwhile, by what hangs below each
-        if isinstance(node, kinds):
+    if isinstance(value, kinds):
+        return True
+    for child in _inside(value):  # noqa: SIM110  no generator: asked thrice of every resource
+        if type(child) not in SCALARS and holds(child, kinds):
             return True
-        for child in _inside(node):
-            if type(child) not in SCALARS:
-                nodes.append(child)
     return False
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from mlinfra.model.change import HALF_MADE, TRIGGERED, Action, AttributeChange, Change
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.schema import Schema
-from mlinfra.model.values import UNKNOWN, Map, Ref, Value, is_known, path_text
+from mlinfra.model.values import UNKNOWN, Map, Ref, SecretDigest, Value, holds, is_known, path_text
 from mlinfra.resolve.cel import substitute
 from mlinfra.state.compare import differences, equal, keep_ignored, predict, recollect
 from mlinfra.state.sealing import Sealer
@@ -43,7 +42,7 @@ def decide(
     replace_reason: str = "",
 ) -> Decision:
     """What has to happen to this resource. ``replace_reason`` forces replacement (``--replace``)."""
-    wanted = evaluate(resource, lookup)
+    wanted: Map = substitute(resource.attributes, lookup)
     when = resource.lifecycle.replace_when
     triggers = substitute(when, lookup) if when else ()
     if prior is None:
@@ -59,7 +58,10 @@ def decide(
     found, predicted = _found(schema, prior, wanted, sealer, ignore) if same_type else ((), {})
     if not found and not reason:
         change = _change(resource, Action.NOOP, before=prior.attributes, after=prior.attributes)
-        return Decision(change, recollect(prior.attributes, {**predicted, **wanted}), wanted)
+        known = prior.attributes
+        if holds(known, SecretDigest):
+            known = recollect(known, {**predicted, **wanted})
+        return Decision(change, known, wanted)
     forced = [a for a in found if a.forces_replacement]
     if reason or forced:
         # the successor is made as the spec says: there is nothing of it yet that could be left alone
@@ -98,6 +100,8 @@ def _found(
 ) -> tuple[tuple[AttributeChange, ...], dict[str, Value]]:
     """What differs from the record, inputs first, and what the schema predicts beside the inputs."""
     found = differences(schema, prior.attributes, wanted, sealer, inputs_before=prior.inputs, ignore=ignore)
+    if schema.predict is None:
+        return found, {}
     predicted = {k: v for k, v in predict(schema, wanted, unchanged=not found).items() if k not in wanted}
     return (*found, *differences(schema, prior.attributes, predicted, sealer, ignore=ignore)), predicted
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import replace
 
 from mlinfra.model.address import component_of, follow
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.state import State

@@ -5,11 +5,11 @@ Reads the world through refresh and look-ups; changes nothing."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 
 from mlinfra.graph.edges import closure, dependencies, ordered_or_refused, reverse, select
 from mlinfra.model.change import Action, Change
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.events import Sink
 from mlinfra.model.plan import Plan

@@ -8,12 +8,12 @@ after apply is absent, what is secret is ``"(sensitive)"``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Any
 
 from mlinfra.model.change import Action, Change, RiskLevel
 from mlinfra.model.cost import Cost, CostTotal
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PolicyRefused, SpecError
 from mlinfra.model.plan import Plan

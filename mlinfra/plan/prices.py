@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from mlinfra.model.change import Action, Change
 from mlinfra.model.cost import Cost
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import DEFERRED, EMPTY, Map, Value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from mlinfra.model.change import Change
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import is_known

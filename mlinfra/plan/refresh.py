@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from mlinfra.model.change import Drift
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.events import RefreshProgress, RefreshStarted, Sink

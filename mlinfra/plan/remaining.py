@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mlinfra.model import change as reasons
 from mlinfra.model.change import Action, Change
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanStale
 from mlinfra.model.plan import Plan

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from mlinfra.model.change import SAFE, Action, Change, Risk, RiskLevel
+from mlinfra.model.dataclass import replace
 from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.schema import Schema

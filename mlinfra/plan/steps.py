@@ -10,10 +10,10 @@ settles_after            after everything that depends on the named addresses
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from mlinfra.graph.edges import closure, find_cycle, order, reverse
 from mlinfra.model.change import Action, Change
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.plan import Operation, Step

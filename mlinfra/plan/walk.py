@@ -5,12 +5,12 @@ Asks providers for look-ups and imports only; what the world holds was read befo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mlinfra.graph.edges import select
 from mlinfra.model.change import BY_REQUEST, LEFT_BEHIND, NOT_IN_SPEC, Action, Change
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic, Severity
 from mlinfra.model.errors import PlanError
 from mlinfra.model.plan import OutputChange
@@ -75,10 +75,13 @@ class Walk:
 
     async def visit(self, addresses: Sequence[str]) -> None:
         """Decide them one after the other, each after what it needs."""
-        imports = self.request.imports
+        imports, secrets = self.request.imports, self.request.secrets
+        recorded = self.state.resources
         for address in addresses:
-            resource = _filled(self.request.resources[address], self.request.secrets)
-            prior = self.state.get(address)
+            resource = self.request.resources[address]
+            if secrets:
+                resource = _filled(resource, secrets)
+            prior = recorded.get((address, ""))
             if resource.existing is not None:
                 await self._look_up(resource, resource.existing, prior)
             elif self.selected is not None and address not in self.selected:
@@ -103,7 +106,7 @@ class Walk:
         self.changes.append(change)
         self.values[address] = decision.values
         if change.action is Action.NOOP and prior is not None:
-            self._unchanged(resource, prior, decision.values)
+            self._unchanged(resource, prior, decision)
             return
         self.wanted[address] = decision.wanted
         if change.action in (Action.CREATE, Action.REPLACE):
@@ -139,11 +142,12 @@ class Walk:
             )
         return replace(decision, change=replace(decision.change, action=Action.IMPORT, import_id=import_id))
 
-    def _unchanged(self, resource: Resource, prior: ResourceState, values: Map) -> None:
+    def _unchanged(self, resource: Resource, prior: ResourceState, decision: Decision) -> None:
         """Take note of what is to be recorded of a resource of which nothing changes."""
-        self._warn_of_unseen(resource)
-        if values is not prior.attributes:
-            self.remembered[resource.address] = replace(prior, attributes=values)
+        if holds(decision.wanted, Expr):
+            self._warn_of_unseen(resource)
+        if decision.values is not prior.attributes:
+            self.remembered[resource.address] = replace(prior, attributes=decision.values)
         noted = annotate(prior, resource, self._needs(resource.address))
         if noted is not prior:
             self.noted[resource.address] = noted
@@ -164,8 +168,6 @@ class Walk:
 
     def _warn_of_unseen(self, resource: Resource) -> None:
         """Say what was taken as recorded because it is made with a secret that nobody keeps."""
-        if not holds(resource.attributes, Expr):
-            return
         for path, leaf in leaves(evaluate(resource, self._lookup)):
             if isinstance(leaf, Expr) and any(type(inner) is SecretDigest for inner in within(leaf)):
                 message = (
@@ -267,8 +269,6 @@ def annotate(prior: ResourceState, resource: Resource, needs: tuple[str, ...]) -
 
 def _filled(resource: Resource, secrets: Mapping[SecretRef, Secret]) -> Resource:
     """The resource with the fetched secrets in their places; the very same object when it has none."""
-    if not secrets:
-        return resource
     fetched = partial(_fetched, secrets)
     attributes = substitute(resource.attributes, _itself, fetched)
     triggers = substitute(resource.lifecycle.replace_when, _itself, fetched)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Protocol
 
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import DEFERRED, Path, Secret, SecretDigest, Value
 
 Property = Mapping[str, Any]
@@ -19,7 +20,7 @@ of a map's values; ``choice`` is the property whose value picks one of ``variant
 methods that ask for it; ``immutable``: why, or that, it never changes."""
 
 Problem = tuple[Path, str]
-_WHOLE = re.compile(r"-?\d+\Z")
+_WHOLE = pattern(r"-?\d+\Z")
 _SHOWN = 12
 
 

@@ -13,12 +13,12 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.own_files import DEBUG_LOG, FETCHED, PLAN_MARK
+from mlinfra.model.patterns import pattern
 from mlinfra.provider.contract import FileDigest
 
 Mode = Literal["data", "code"]
@@ -174,7 +174,7 @@ def _rule(folder: Path, line: str) -> _Rule | None:
     return _Rule(folder, pattern, keep, folders_only) if text else None
 
 
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"(?P<any>(?:\A|(?<=/))\*\*/|(?<=/)\*\*\Z|\A\*\*\Z)|(?P<star>\*+)|(?P<one>\?)|(?P<set>\[!?\]?[^\]]*\])|\\?(?P<char>.)",
     re.DOTALL,
 )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 
 PREFIX = "mlinfra-"
 OPERATION = "mlinfra-op"
-_LINE = re.compile(r"(?:\n|\A)\[mlinfra (\S*) op=([0-9a-f]*)\]\Z")
+_LINE = pattern(r"(?:\n|\A)\[mlinfra (\S*) op=([0-9a-f]*)\]\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Value
@@ -37,7 +37,7 @@ class StoredDataset:
     )
 
     def __init__(self) -> None:
-        self.schema = dataclasses.replace(type(self).schema, predict=self._predict)
+        self.schema = replace(type(self).schema, predict=self._predict)
 
     async def read(self, client: Store, recorded: ResourceState) -> Observed | None:
         return await self._read(client, recorded.attributes)

@@ -6,12 +6,12 @@ counterpart is left out and keeps its own name, with ``_`` for the dot.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import EMPTY, Map, Value
 
 Shape = Callable[[Map], Mapping[str, Value] | None]
@@ -93,7 +93,7 @@ def inner(value: Map) -> Map:
     return Map({snake(k): block(v) for k, v in value.items()})
 
 
-_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_HUMPS = pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def snake(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from mlinfra.model.values import (
     DEFERRED,
+    SCALARS,
     UNKNOWN,
     Expr,
     Map,
@@ -49,11 +50,13 @@ def substitute(tree: Value, lookup: Callable[[Ref], Value], fetched: Fetched | N
     returned as it is. ExpressionError when an evaluation fails.
     """
     kind = type(tree)
-    if kind is str or kind is int or kind is bool or tree is None or kind is float:
+    if kind in SCALARS:
         return tree
     if kind is Map:
         changed: dict[str, Value] | None = None
         for key, child in tree.items():
+            if type(child) in SCALARS:
+                continue
             new = substitute(child, lookup, fetched)
             if new is not child:
                 if changed is None:

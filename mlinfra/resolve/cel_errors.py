@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError
+from mlinfra.model.patterns import pattern
 from mlinfra.resolve.shared import ORDERED, shared
 from mlinfra.resolve.template import Code
 
@@ -26,11 +27,11 @@ class ExpressionError(MlinfraError):
         super().__init__(Diagnostic(code=code, message=f"{where}{message}", hint=hint))
 
 
-_COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?=\n \||\n?ERROR: |\s*\[[A-Z_]+\]\s*\Z|\Z)", re.DOTALL)
+_COMPLAINT = pattern(r"ERROR: <input>:(\d+):(\d+): (.*?)(?=\n \||\n?ERROR: |\s*\[[A-Z_]+\]\s*\Z|\Z)", re.DOTALL)
 _OVERLOADS = (
-    re.compile(r"found no matching overload for '([^']+)' applied to '(?P<receiver>)\((.*?)\)'(?:\Z|\s)", re.DOTALL),
-    re.compile(r"No matching overloads found : (?P<receiver>)([^\s(]+)\((.*)\)\Z", re.DOTALL),
-    re.compile(r"No matching overloads found : \((?P<receiver>.*?)\)\.([^\s(]+)\((.*)\)\Z", re.DOTALL),
+    pattern(r"found no matching overload for '([^']+)' applied to '(?P<receiver>)\((.*?)\)'(?:\Z|\s)", re.DOTALL),
+    pattern(r"No matching overloads found : (?P<receiver>)([^\s(]+)\((.*)\)\Z", re.DOTALL),
+    pattern(r"No matching overloads found : \((?P<receiver>.*?)\)\.([^\s(]+)\((.*)\)\Z", re.DOTALL),
 )
 _OPERATORS = {
     "_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/", "_%_": "%", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_==_": "==",

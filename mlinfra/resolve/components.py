@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlinfra.kinds import catalog
 from mlinfra.model.address import in_module, parse_address
 from mlinfra.model.component import Component, Lifecycle
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, holds, put
@@ -150,7 +151,7 @@ def _text(names: ScopeNames, block: ResourceBlock, key: str, written: Any) -> st
 def _lifecycle(names: ScopeNames, block: ResourceBlock) -> Lifecycle:
     node = block.node["lifecycle"]
     values = [names.evaluate(value, (node, "replace_when")) for value in block.replace_when]
-    return dataclasses.replace(block.lifecycle, replace_when=tuple(values))
+    return replace(block.lifecycle, replace_when=tuple(values))
 
 
 def _with_dependencies(root: Scope, components: list[Component]) -> tuple[Component, ...]:
@@ -168,9 +169,7 @@ def _with_dependencies(root: Scope, components: list[Component]) -> tuple[Compon
             added = [a for index, d in enumerate(module.depends_on) for a in _targets(scope, d, (module.node, index), below)]
             for child in scope.children(name).values():
                 child.depends_on = (*scope.depends_on, *added)
-    return tuple(
-        dataclasses.replace(c, depends_on=wanted.get(c.name, ())) if c.depends_on or c.name in wanted else c for c in components
-    )
+    return tuple(replace(c, depends_on=wanted.get(c.name, ())) if c.depends_on or c.name in wanted else c for c in components)
 
 
 def _below_modules(components: Iterable[Component]) -> dict[str, list[str]]:

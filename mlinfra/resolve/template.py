@@ -11,16 +11,17 @@ import re
 from functools import lru_cache
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import Path
 
 _STRING = r"""[rRbB]{0,2}(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"""
 _RAW = r"""(?:[bB]?[rR][bB]?)(?:\"{3}.*?\"{3}|'{3}.*?'{3}|\"[^\"\n]*\"|'[^'\n]*')"""
-_TOKEN = re.compile(
+_TOKEN = pattern(
     rf"(?P<space>\s+|//[^\n]*)|(?P<string>{_RAW}|{_STRING})|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<quoted>`[^`\n]*`)"
     r"|(?P<number>0[xX][0-9A-Fa-f]+[uU]?|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?[uU]?)|(?P<mark>.)",
     re.DOTALL,
 )
-_REFERENCE = re.compile(r"\$\{\s*((?!(?:true|false|null|in)\b)[a-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\s*\}\Z")
+_REFERENCE = pattern(r"\$\{\s*((?!(?:true|false|null|in)\b)[a-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)\s*\}\Z")
 _MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter", "bind", "optMap", "optFlatMap"})
 _LITERALS = frozenset({"true", "false", "null", "in"})
 _TYPES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"})
@@ -29,7 +30,7 @@ _NAMESPACES = frozenset({"math", "base64", "optional", "cel", "lists", "strings"
 SECRET = "secret()"
 """What stands first in the chain of ``secret("env:NAME")``, with its literal behind it: no resource can have that name."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_ESCAPE = re.compile(r"\\(?:[xX]([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2})|(.))", re.DOTALL)
+_ESCAPE = pattern(r"\\(?:[xX]([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([0-3][0-7]{2})|(.))", re.DOTALL)
 
 
 class TemplateError(ValueError):

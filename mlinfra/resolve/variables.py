@@ -15,7 +15,7 @@ from mlinfra.resolve.problems import At, Problems, span_of
 from mlinfra.resolve.resolved import Inputs
 from mlinfra.spec import yaml_scalars
 from mlinfra.spec.document import EnvironmentBlock, Spec, Variable
-from mlinfra.spec.positions import YamlMap
+from mlinfra.spec.positions import NOWHERE, YamlMap
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.words import cut, describe
 from mlinfra.spec.yaml_reader import read_text, read_yaml
@@ -103,7 +103,7 @@ def _read_file(path: FilePath, problems: Problems) -> YamlMap:
         problems.add(
             "variable.bad_file", f"{file} must be a map of variables, not {describe(value)}", Span(file, 1, 1), "name: value"
         )
-    return YamlMap(file, (1, 1, 1, 1))
+    return YamlMap(file, NOWHERE)
 
 
 def checked(variable: Variable, value: Value, given: Given, problems: Problems) -> Value:

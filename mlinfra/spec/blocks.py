@@ -133,7 +133,7 @@ def read_providers(shape: Shape, root: YamlMap, where: str = "providers") -> Yam
             continue
         found.take(block, name)
         if value is None:
-            found[name] = YamlMap(block.file, block.places[name][4:])
+            found[name] = YamlMap(block.file, block.places[name][2:])
     return found
 
 

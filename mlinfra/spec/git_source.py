@@ -6,12 +6,13 @@ import re
 from pathlib import PurePosixPath
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 
 PREFIX = "git::"
 EXAMPLE = "git::https://host/team/modules.git//rag?ref=v1.2.0"
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@/-]*\Z")
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
-_PASSWORD = re.compile(r"[a-z+]+://[^/@]*:[^/@]*@", re.IGNORECASE)
+_REF = pattern(r"[A-Za-z0-9_][A-Za-z0-9_.+@/-]*\Z")
+_COMMIT = pattern(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
+_PASSWORD = pattern(r"[a-z+]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from mlinfra.kinds import catalog
 from mlinfra.model.address import NAME
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import Path, path_text
 from mlinfra.spec.resource_blocks import COMMON_KEYS
 from mlinfra.spec.suggest import closest, did_you_mean
@@ -34,7 +35,7 @@ _LIMITS = {
     "string_too_short": "text of at least {min_length} characters", "string_too_long": "text of at most {max_length} characters",
     "string_pattern_mismatch": "text of the form {pattern}",
 }  # fmt: skip
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_QUOTED = pattern(r"'((?:[^'\\]|\\.)*)'")
 _HABITS = {"count": "for_each", "provider": "target"}
 """Terraform's words for what every resource takes."""
 _FEW = 6

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from typing import Any
 
 import yaml
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 from mlinfra.spec.yaml_reader import LOADER
 
 INDENT = 2
-_HEADER = re.compile(r"[|>](?P<flags>[-+1-9]{0,2})")
+_HEADER = pattern(r"[|>](?P<flags>[-+1-9]{0,2})")
 _MARKERS = (yaml.DirectiveToken, yaml.DocumentStartToken, yaml.DocumentEndToken)
 
 

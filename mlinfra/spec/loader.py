@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import SpecError
 from mlinfra.spec import blocks, policy_blocks
 from mlinfra.spec.document import Spec
 from mlinfra.spec.names import PROJECT
-from mlinfra.spec.positions import MergedMap, YamlMap
+from mlinfra.spec.positions import MergedMap, YamlMap, span_of
 from mlinfra.spec.resource_blocks import read_modules, read_resources
 from mlinfra.spec.shape import Shape
 from mlinfra.spec.words import cut, describe
@@ -118,7 +118,7 @@ def _read_file(text: str, file: str, root: Path, *, module: bool, alone: bool) -
     if not isinstance(top, YamlMap):
         message = f"a spec must be a map, not {describe(top)}"
         shape.problem(
-            "spec.bad_type", message, Span(file, *document.mark), "start with lines like 'project: tickets' and 'resources:'"
+            "spec.bad_type", message, span_of(file, *document.mark), "start with lines like 'project: tickets' and 'resources:'"
         )
         return empty, shape.problems
     _top_level(shape, top, module=module, alone=alone)
@@ -135,7 +135,7 @@ def _read_file(text: str, file: str, root: Path, *, module: bool, alone: bool) -
         nodes=(top,),
     )
     if not module:
-        spec = dataclasses.replace(
+        spec = replace(
             spec,
             project=_project(shape, top),
             environments=blocks.read_environments(shape, top),
@@ -146,7 +146,7 @@ def _read_file(text: str, file: str, root: Path, *, module: bool, alone: bool) -
             stacks=blocks.read_stacks(shape, top),
             budget=policy_blocks.read_budget(shape, top),
         )
-    return dataclasses.replace(spec, unreadable=_unreadable(top, spec)), shape.problems
+    return replace(spec, unreadable=_unreadable(top, spec)), shape.problems
 
 
 def _top_level(shape: Shape, top: YamlMap, *, module: bool, alone: bool) -> None:
@@ -161,7 +161,7 @@ def _top_level(shape: Shape, top: YamlMap, *, module: bool, alone: bool) -> None
     if len(shape.problems) > before and not alone and not any(key in top for key in known):
         last = shape.problems[-1]
         hint = f"{last.hint}; if this file is no part of the spec, name the spec's own file {MAIN}"
-        shape.problems[-1] = dataclasses.replace(last, hint=hint)
+        shape.problems[-1] = replace(last, hint=hint)
 
 
 def _project(shape: Shape, top: YamlMap) -> str:
@@ -190,7 +190,7 @@ def _unreadable(top: YamlMap, spec: Spec) -> frozenset[str]:
 def _merge(shape: Shape, parts: list[Spec], root: Path, texts: dict[str, str]) -> Spec:
     """One spec of several files: named things come together, a name given twice is a problem with both places."""
     if len(parts) == 1:
-        return dataclasses.replace(parts[0], files=texts)
+        return replace(parts[0], files=texts)
     nodes = [node for part in parts for node in part.nodes]
     return Spec(
         root=root,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mlinfra.model.address import NAME
+from mlinfra.model.patterns import pattern
 
 CEL_KEYWORDS = frozenset({"in", "null", "true", "false"})
 """Words that CEL refuses everywhere, also after a dot."""
@@ -16,10 +17,10 @@ CEL_RESERVED = CEL_KEYWORDS | {
 SCOPE = frozenset({"each", "vars", "env", "project", "module", "stacks", "self"})
 """Names that expressions give a meaning of their own."""
 
-ENVIRONMENT = re.compile(r"[a-z][a-z0-9_-]*\Z")
-PROJECT = re.compile(r"[a-z][a-z0-9_-]*\Z")
-TARGET = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?\Z")
-NATIVE_KIND = re.compile(r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*\Z")
+ENVIRONMENT = pattern(r"[a-z][a-z0-9_-]*\Z")
+PROJECT = pattern(r"[a-z][a-z0-9_-]*\Z")
+TARGET = pattern(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?\Z")
+NATIVE_KIND = pattern(r"[a-z][a-z0-9_]*\.[A-Za-z][A-Za-z0-9_]*\Z")
 
 _LONGEST = 200
 

@@ -6,18 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mlinfra.model.patterns import pattern
 from mlinfra.model.policy import BUDGET, Budget, Effect, Policy
 from mlinfra.spec.document import PolicyBlock
 from mlinfra.spec.names import ENVIRONMENT
-from mlinfra.spec.positions import YamlList, YamlMap
+from mlinfra.spec.positions import NOWHERE, YamlList, YamlMap
 from mlinfra.spec.shape import Shape
 from mlinfra.spec.words import cut, describe
 from mlinfra.spec.yaml_reader import read_text, read_yaml
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
-_BUDGET = re.compile(
-    r"\s*(?P<amount>\d[\d,_]*(?:\.\d+)?)\s*(?:USD|\$)?\s*(?:/|per)\s*(?P<per>month|year|day)\s*\Z", re.IGNORECASE
-)
+_NAME = pattern(r"[a-z][a-z0-9_-]*\Z")
+_BUDGET = pattern(r"\s*(?P<amount>\d[\d,_]*(?:\.\d+)?)\s*(?:USD|\$)?\s*(?:/|per)\s*(?P<per>month|year|day)\s*\Z", re.IGNORECASE)
 _MONTHS = {"month": 1.0, "year": 1 / 12, "day": 365 / 12}
 _HINT = "like budget: 2000 USD/month, or one for each environment: {dev: 100 USD/month, prod: 2000 USD/month}"
 
@@ -73,7 +72,7 @@ def read_policy_file(shape: Shape, path: Path, shown: str) -> tuple[tuple[Policy
     shape.problems.extend(document.problems)
     value = document.value
     if isinstance(value, YamlList):
-        root = YamlMap(shown, (1, 1, 1, 1))
+        root = YamlMap(shown, NOWHERE)
         dict.__setitem__(root, "policies", value)
         return read_policies(shape, root, shown), text
     if isinstance(value, YamlMap):

@@ -1,22 +1,46 @@
 """YAML containers that remember where they were written.
 
-A :class:`YamlMap` is a dict, a :class:`YamlList` a list; both carry the place of their values (and keys) as compact
-``(line, column, end_line, end_column)`` tuples, made into :class:`Span` only when somebody asks.
+A :class:`YamlMap` is a dict, a :class:`YamlList` a list; both carry the place of their values (and keys) as the parser gives it, made into
+:class:`Span` only when somebody asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.values import Path
 
-Mark = tuple[int, int, int, int]
-"""line, column, end line, end column; all from 1, the end exclusive."""
-Place = tuple[int, int, int, int, int, int, int, int]
+
+class Point(Protocol):
+    """A place between two characters, as PyYAML's parser gives it: ``line`` and ``column`` from 0."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+Mark = tuple[Point, Point]
+"""Where something begins, and where it ends."""
+Place = tuple[Point, Point, Point, Point]
 """The mark of a key, then that of its value: one tuple, because a large spec has a hundred thousand."""
+
+
+class _Beginning:
+    line = 0
+    column = 0
+
+
+NOWHERE: Mark = (_Beginning(), _Beginning())
+"""The place of what stands in no text: where a file begins."""
+
+
+def span_of(file: str, start: Point, end: Point) -> Span:
+    """The place in words that people count in: from 1, the end exclusive."""
+    return Span(file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
 class YamlMap(dict[str, Any]):
@@ -42,18 +66,17 @@ class YamlMap(dict[str, Any]):
                 rest[key] = value
         return rest
 
-    # Spelled out, since every resource has one: with a star they take twice as long.
     def key_span(self, key: str) -> Span:
         place = self.places.get(key)
-        return self.span if place is None else Span(self.file, place[0], place[1], place[2], place[3])
+        return self.span if place is None else span_of(self.file, place[0], place[1])
 
     def value_span(self, key: str) -> Span:
         place = self.places.get(key)
-        return self.span if place is None else Span(self.file, place[4], place[5], place[6], place[7])
+        return self.span if place is None else span_of(self.file, place[2], place[3])
 
     @property
     def span(self) -> Span:
-        return Span(self.file, *self.mark)
+        return span_of(self.file, *self.mark)
 
 
 class MergedMap(YamlMap):
@@ -87,11 +110,11 @@ class YamlList(list[Any]):
         self.values_at: list[Mark] = []
 
     def value_span(self, index: int) -> Span:
-        return Span(self.file, *(self.values_at[index] if 0 <= index < len(self.values_at) else self.mark))
+        return span_of(self.file, *(self.values_at[index] if 0 <= index < len(self.values_at) else self.mark))
 
     @property
     def span(self) -> Span:
-        return Span(self.file, *self.mark)
+        return span_of(self.file, *self.mark)
 
 
 def find_span(node: Any, path: Path, *, key: bool = False) -> Span | None:

@@ -8,6 +8,7 @@ from typing import Any
 from mlinfra.kinds.catalog import NAMES
 from mlinfra.model.address import parse_address
 from mlinfra.model.component import Lifecycle
+from mlinfra.model.patterns import pattern
 from mlinfra.spec import git_source
 from mlinfra.spec.document import ModuleBlock, ResourceBlock
 from mlinfra.spec.names import NATIVE_KIND, TARGET
@@ -24,8 +25,8 @@ LIFECYCLE_KEYS = ("protect", "create_first", "ignore_changes", "replace_when", "
 MODULE_KEYS = ("source", "with", "for_each", "enabled", "depends_on")
 
 _COMMON = frozenset(COMMON_KEYS)
-_WHOLE = re.compile(r"\$\{\s*(.+?)\s*\}\Z")
-_REMOTE = re.compile(r"(hg::|s3::|gcs::|[a-z]+://|git@|(www\.)?(github|gitlab|bitbucket)\.(com|org)/)")
+_WHOLE = pattern(r"\$\{\s*(.+?)\s*\}\Z")
+_REMOTE = pattern(r"(hg::|s3::|gcs::|[a-z]+://|git@|(www\.)?(github|gitlab|bitbucket)\.(com|org)/)")
 _FOREIGN_PREFIXES = {"google": "gcp", "azurerm": "azure"}
 
 

@@ -7,7 +7,6 @@ times faster than PyYAML's constructor. Anchors, aliases and merge keys work; wh
 from __future__ import annotations
 
 import gc
-import re
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
@@ -18,8 +17,9 @@ import yaml
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic, Span
+from mlinfra.model.patterns import pattern
 from mlinfra.spec import yaml_scalars
-from mlinfra.spec.positions import Mark, YamlList, YamlMap
+from mlinfra.spec.positions import NOWHERE, Mark, Point, YamlList, YamlMap, span_of
 from mlinfra.spec.suggest import did_you_mean
 from mlinfra.spec.yaml_syntax import syntax_problem
 
@@ -38,7 +38,7 @@ UNREADABLE = frozenset(
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _SCALAR_TAGS = {"str", "int", "float", "bool", "null"}
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNPRINTABLE = pattern("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 """What YAML 1.2 allows in no text. Said the other way round, by what it allows, it would take 3 ms to compile."""
 
 
@@ -47,7 +47,7 @@ class YamlDocument:
     """``value`` is the root (None when the file is empty or unreadable); ``mark`` its place."""
 
     value: Any
-    mark: Mark = (1, 1, 1, 1)
+    mark: Mark = NOWHERE
     problems: list[Diagnostic] = field(default_factory=list)
 
 
@@ -80,7 +80,7 @@ class _Frame:
     height: int = 0
     merged: tuple[Any, Mark] | None = None
     next: _Next | str | None = None
-    key_mark: Mark = (0, 0, 0, 0)
+    key_mark: Mark = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class _Builder:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Diagnostic] = []
-        self._document = YamlList(file, (1, 1, 1, 1))
+        self._document = YamlList(file, NOWHERE)
         """Its only item is the root, as soon as that is complete."""
         self._anchors: dict[str, _Anchored] = {}
         self._aliased = 0
@@ -181,16 +181,14 @@ class _Builder:
         stack: list[_Frame] = []
         frame = _Frame(self._document, False, None, 0)
         node, expected = frame.node, cast("_Next | str | None", _ITEM)
-        key_mark = frame.key_mark
+        key_mark = NOWHERE
         nodes = documents = 0
         value: Any
         text: str | None
         while True:
             event = next_event()
             kind = type(event)
-            start, end = event.start_mark, event.end_mark
-            line = start.line + 1
-            mark = (line, start.column + 1, line if end.line == start.line else end.line + 1, end.column + 1)
+            mark = (event.start_mark, event.end_mark)
             if kind is scalar:
                 value = text = event.value
                 if event.tag is not None:
@@ -262,7 +260,7 @@ class _Builder:
     def _problem(
         self, code: str, message: str, mark: Mark, *, hint: str = "", related: tuple[tuple[Span, str], ...] = ()
     ) -> None:
-        self.problems.append(Diagnostic(code=code, message=message, span=Span(self.file, *mark), hint=hint, related=related))
+        self.problems.append(Diagnostic(code=code, message=message, span=span_of(self.file, *mark), hint=hint, related=related))
 
     def _without_nul(self, text: str, mark: Mark) -> str:
         """No path, variable or argument of a program can hold U+0000; refused here, nobody else has to think of it."""
@@ -305,7 +303,7 @@ class _Builder:
 
     def _close(self, frame: _Frame, mark: Mark, nodes: int) -> None:
         node = frame.node
-        node.mark = node.mark[:2] + (mark[2:] if frame.flow else _end_of_last(node))
+        node.mark = (node.mark[0], mark[1] if frame.flow else _end_of_last(node))
         if frame.merged is not None:
             self._merge(node, *frame.merged)
         if frame.anchor is not None:
@@ -372,8 +370,8 @@ class _Builder:
                     node.take(source, key)
 
 
-def _end_of_last(node: YamlMap | YamlList) -> tuple[int, int]:
+def _end_of_last(node: YamlMap | YamlList) -> Point:
     """Where a block collection ends: with its last value."""
     if not node:
-        return node.mark[2:]
-    return node.values_at[-1][2:] if isinstance(node, YamlList) else next(reversed(node.places.values()))[6:]
+        return node.mark[1]
+    return node.values_at[-1][1] if isinstance(node, YamlList) else next(reversed(node.places.values()))[3]

@@ -7,8 +7,9 @@ account number must not lose them.
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
+
+from mlinfra.model.patterns import pattern
 
 _CONSTANTS: dict[str, Any] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
@@ -17,7 +18,7 @@ _CONSTANTS: dict[str, Any] = {
     **{sign + word: number for word in (".inf", ".Inf", ".INF")
        for sign, number in (("", math.inf), ("+", math.inf), ("-", -math.inf))},
 }  # fmt: skip
-_NUMBER = re.compile(
+_NUMBER = pattern(
     r"(?P<int>[-+]?(?:0|[1-9][0-9]*))\Z"
     r"|(?P<hex>0x[0-9a-fA-F]+)\Z"
     r"|(?P<oct>0o[0-7]+)\Z"

@@ -52,13 +52,10 @@ def decode(tree: Any) -> Value:
     """The value of a JSON tree."""
     kind = type(tree)
     if kind is dict:
-        decoded: dict[str, Value] = {}
-        for key, child in tree.items():
-            if key[:1] == "$":
-                return _tagged(key, tree)
-            if type(child) not in SCALARS:
-                decoded[key] = decode(child)
-        return Map({**tree, **decoded}) if decoded else Map(tree)
+        first = next(iter(tree), "")  # a map of the user's own in which any key begins like a tag was written as {"$map": …}
+        if first[:1] == "$":
+            return _tagged(first, tree)
+        return Map({key: child if type(child) in SCALARS else decode(child) for key, child in tree.items()})
     if kind is list:
         return tuple([v if type(v) in SCALARS else decode(v) for v in tree])
     return tree

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mlinfra.model.address import component_of
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import EMPTY, Map

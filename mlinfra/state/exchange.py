@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.model.resource import ResourceState

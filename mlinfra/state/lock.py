@@ -14,12 +14,12 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import Interrupted, StateLocked
 from mlinfra.state.store import BreaksLocks, Store, StoreConflict, guards_of

@@ -7,9 +7,9 @@ updates and deletes are settled by reading the object again. A create that canno
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import field, replace
+from dataclasses import field
 
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import MlinfraError, StateError
 from mlinfra.model.events import Notice, Sink

@@ -14,16 +14,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from mlinfra.model.loops import a_loop, asyncio
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import Secret, SecretRef
 from mlinfra.state.cloud_access import CloudRefused, aws_call, azure_call, google_call
 
 _PATTERNS: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "env": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "env:DB_PASSWORD"),
-    "file": (re.compile(r".+\Z", re.DOTALL), "file:/run/secrets/db_password"),
-    "awssm": (re.compile(r"[A-Za-z0-9:/_+=.@-]+(?:#.+)?\Z"), "awssm:prod/db#password"),
-    "gcpsm": (re.compile(r"projects/[^/#]+/secrets/[^/#]+(?:/versions/[^/#]+)?(?:#.+)?\Z"), "gcpsm:projects/P/secrets/S/versions/latest"),
+    "env": (pattern(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "env:DB_PASSWORD"),
+    "file": (pattern(r".+\Z", re.DOTALL), "file:/run/secrets/db_password"),
+    "awssm": (pattern(r"[A-Za-z0-9:/_+=.@-]+(?:#.+)?\Z"), "awssm:prod/db#password"),
+    "gcpsm": (pattern(r"projects/[^/#]+/secrets/[^/#]+(?:/versions/[^/#]+)?(?:#.+)?\Z"), "gcpsm:projects/P/secrets/S/versions/latest"),
     "azurekv": (
-        re.compile(r"https://[^/\s#]+/secrets/[A-Za-z0-9-]+(?:/[0-9a-f]+)?(?:#.+)?\Z"),
+        pattern(r"https://[^/\s#]+/secrets/[A-Za-z0-9-]+(?:/[0-9a-f]+)?(?:#.+)?\Z"),
         "azurekv:https://VAULT.vault.azure.net/secrets/NAME",
     ),
 }  # fmt: skip

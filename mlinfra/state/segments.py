@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -18,6 +17,7 @@ from mlinfra import __version__
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
+from mlinfra.model.patterns import pattern
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.state import State
 from mlinfra.model.values import Map
@@ -27,7 +27,7 @@ from mlinfra.state.formats import FORMAT, refuse_newer, upgrade
 
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 _SEALED = b"mlinfra-encrypted-"
-_NUMBER = re.compile(r"\d{12,}")
+_NUMBER = pattern(r"\d{12,}")
 
 
 class Damage(StrEnum):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 from mlinfra.model.dataclass import dataclass
+from mlinfra.model.patterns import pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def _template(name: str) -> str:
     return resources.files("mlinfra.cli.delivery").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-_BLOCK = re.compile(r"^[ \t]*(?:#|//)<(?P<cloud>[a-z]+)\n(?P<body>.*?)^[ \t]*(?:#|//)>\n", re.DOTALL | re.MULTILINE)
+_BLOCK = pattern(r"^[ \t]*(?:#|//)<(?P<cloud>[a-z]+)\n(?P<body>.*?)^[ \t]*(?:#|//)>\n", re.DOTALL | re.MULTILINE)
 
 
 def _filled(text: str, p: Pipeline) -> str:

@@ -16,6 +16,7 @@ from mlinfra.cli.render_plan import closing_line, output_lines
 from mlinfra.cli.terminal import harmless
 from mlinfra.model.change import RiskLevel
 from mlinfra.model.cost import Cost
+from mlinfra.model.patterns import pattern
 from mlinfra.model.plan import Plan
 from mlinfra.model.policy import Effect, Verdict
 
@@ -28,7 +29,7 @@ _ICONS = {
     RiskLevel.DESTROYS_DATA: "🛑", RiskLevel.INTERRUPTS_SERVING: "⚠️", RiskLevel.COSTS_MONEY: "💰", RiskLevel.SAFE: "🟢",
 }  # fmt: skip
 _SIGNS = {"~": "!", "!": "!"}
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
+_SPECIAL = pattern(r"([\\`*_{}\[\]<>|#~$])")
 
 
 def marker(plan: Plan) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from mlinfra.cli.formats.terraform_names import Names
 from mlinfra.cli.formats.trees import HIDDEN, is_secret, known_json
 from mlinfra.cli.render_values import masked
 from mlinfra.model.change import Action, Change
+from mlinfra.model.dataclass import replace
 from mlinfra.model.plan import Plan
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import DEFERRED, EMPTY, Map, Ref, Secret, Value, references, within

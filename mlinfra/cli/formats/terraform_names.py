@@ -11,13 +11,14 @@ from typing import Any
 from mlinfra.model.address import parse_address
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.errors import PlanError
+from mlinfra.model.patterns import pattern
 from mlinfra.provider.registry import Registry
 from mlinfra.provider.terraform import SpeaksTerraform, TerraformType
 
 TERRAFORM_VERSION = "1.11.4"
 """The Terraform whose output ours is like; readers check it before they read on."""
 
-_KEYED = re.compile(r'(?P<name>[a-z0-9_]+)(?:\[(?P<key>"(?:[^"\\]|\\.)*"|\d+)\])?\Z')
+_KEYED = pattern(r'(?P<name>[a-z0-9_]+)(?:\[(?P<key>"(?:[^"\\]|\\.)*"|\d+)\])?\Z')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from mlinfra.cli.formats.terraform_names import TerraformAddress
 from mlinfra.cli.formats.trees import HIDDEN, known_json, sensitive_tree
 from mlinfra.model.change import Change
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.values import UNKNOWN, Map, Path, Value, is_known
 from mlinfra.provider.terraform import Beside
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from mlinfra.kinds import endpoint, training_cluster
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.training_cluster import parse_memory_range
 from mlinfra.kinds.units import parse_accelerators
+from mlinfra.model.dataclass import replace
 from mlinfra.model.values import Path
 from mlinfra.provider.contract import LoweringContext
 from mlinfra.provider.hardware.choice import Choice, Needs, NothingFits, choose

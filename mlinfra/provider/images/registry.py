@@ -6,10 +6,10 @@ https://distribution.github.io/distribution/spec/auth/token/.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import quote
 
+from mlinfra.model.patterns import pattern
 from mlinfra.provider.failures import Denied, Failure, Invalid, NotFound, Throttled, Transient
 from mlinfra.provider.images.login import Login
 
@@ -18,7 +18,7 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
 _SECONDS = 60.0
-_PART = re.compile(r'(\w+)="([^"]*)"')
+_PART = pattern(r'(\w+)="([^"]*)"')
 
 
 class Registry:

@@ -7,10 +7,11 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import Map, Secret, Value, thaw
 from mlinfra.provider.failures import Invalid
 
-_SHELL = re.compile(r"[|&;<>()$`*?~#\n]|\A\s*\w+=")
+_SHELL = pattern(r"[|&;<>()$`*?~#\n]|\A\s*\w+=")
 
 
 def argv(command: str, arguments: Sequence[str] = ()) -> list[str]:

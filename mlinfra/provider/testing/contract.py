@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ import pytest
 
 from mlinfra.kinds import catalog
 from mlinfra.model.address import component_of
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Resource
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import EMPTY, UNKNOWN, Map, Ref, leaves

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from mlinfra.model.cost import Cost
+from mlinfra.model.patterns import pattern
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Secret, Value, is_known
@@ -33,7 +34,7 @@ _SERVES = frozenset({RUNNING, "MODIFYING"})
 _GOING = frozenset({"CREATING", "MODIFYING", "RESUMING", "STOPPING", "SUSPENDING", "INITIALIZING"})
 _STOPPED = frozenset({"STOPPED", "SUSPENDED"})
 _GONE = frozenset({"DELETING", "DELETED"})
-_SUFFIX = re.compile(r"-[0-9a-f]{8}\Z")
+_SUFFIX = pattern(r"-[0-9a-f]{8}\Z")
 _FIXED = "Zilliz Cloud: given when a cluster is created, and in no other call"
 
 

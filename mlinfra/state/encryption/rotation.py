@@ -6,9 +6,7 @@ values that nobody keeps cannot be made anew; their old key stays, encrypted, so
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.model.loops import asyncio

@@ -12,19 +12,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
+from mlinfra.model.patterns import pattern
 from mlinfra.model.values import thaw
 from mlinfra.state.encryption.sources import Encryption, KeySource
 
 SCHEMES: Mapping[str, tuple[re.Pattern[str], str]] = {
-    "env": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "env:MLINFRA_STATE_KEY"),
-    "file": (re.compile(r".+\Z", re.DOTALL), "file:/run/secrets/mlinfra-key"),
-    "awskms": (re.compile(r"[A-Za-z0-9:/_-]+\Z"), "awskms:alias/mlinfra"),
+    "env": (pattern(r"[A-Za-z_][A-Za-z0-9_]*\Z"), "env:MLINFRA_STATE_KEY"),
+    "file": (pattern(r".+\Z", re.DOTALL), "file:/run/secrets/mlinfra-key"),
+    "awskms": (pattern(r"[A-Za-z0-9:/_-]+\Z"), "awskms:alias/mlinfra"),
     "gcpkms": (
-        re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+\Z"),
+        pattern(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+\Z"),
         "gcpkms:projects/P/locations/L/keyRings/R/cryptoKeys/K",
     ),
     "azurekv": (
-        re.compile(r"https://[^/\s]+/keys/[A-Za-z0-9-]+(?:/[0-9a-f]+)?/?\Z"),
+        pattern(r"https://[^/\s]+/keys/[A-Za-z0-9-]+(?:/[0-9a-f]+)?/?\Z"),
         "azurekv:https://VAULT.vault.azure.net/keys/NAME",
     ),
 }

@@ -15,11 +15,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from mlinfra import __version__
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateLocked
 from mlinfra.state.lock import KEY as LEASE_KEY

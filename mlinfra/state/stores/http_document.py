@@ -12,11 +12,11 @@ import json
 import uuid
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, field, fields, replace
+from dataclasses import asdict, field, fields
 from functools import lru_cache
 from typing import Any
 
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import StateError
 from mlinfra.state.lock import Lease

@@ -8,10 +8,10 @@ made, and are left alone after that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.endpoint import Endpoint, Variant
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lowered, LoweringContext

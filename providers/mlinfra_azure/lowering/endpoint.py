@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mlinfra.kinds.base import is_deferred
 from mlinfra.kinds.endpoint import Endpoint, Variant
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import Expr, Map, Value, is_known
 from mlinfra.provider.contract import Lowered, LoweringContext

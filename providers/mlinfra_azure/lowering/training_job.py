@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mlinfra.kinds.training_job import TrainingJob
+from mlinfra.model.dataclass import replace
 from mlinfra.model.values import EMPTY
 from mlinfra.provider.contract import Lowered, LoweringContext
 from mlinfra.provider.naming import physical_name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute
 from mlinfra.model.values import Map, Path
@@ -37,7 +37,7 @@ class KeyVault(TableType):
         if desired.attributes.get("tenantId") is None:
             subscription = await client.get(f"/subscriptions/{client.subscription}", REGISTRATION) or {}
             tenant = Map({**desired.attributes, "tenantId": str(subscription.get("tenantId", ""))})
-            desired = dataclasses.replace(desired, attributes=tenant)
+            desired = replace(desired, attributes=tenant)
         return await super().create(client, desired, token)
 
     def validate(self, attributes: Map) -> Sequence[tuple[Path, str]]:

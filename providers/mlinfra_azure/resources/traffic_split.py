@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, is_known
@@ -40,7 +40,7 @@ class TrafficSplit:
         self._maps = MlTraffic()
 
     async def read(self, client: AzureClient, recorded: ResourceState) -> Observed | None:
-        known = dataclasses.replace(recorded, attributes=_as_maps(recorded.attributes))
+        known = replace(recorded, attributes=_as_maps(recorded.attributes))
         return _as_lists(await self._maps.read(client, known), recorded.attributes)
 
     async def create(self, client: AzureClient, desired: Desired, token: str) -> Observed:
@@ -48,7 +48,7 @@ class TrafficSplit:
         return _listed(made, desired.attributes)
 
     async def update(self, client: AzureClient, recorded: ResourceState, desired: Desired) -> Observed:
-        known = dataclasses.replace(recorded, attributes=_as_maps(recorded.attributes))
+        known = replace(recorded, attributes=_as_maps(recorded.attributes))
         return _listed(await self._maps.update(client, known, _mapped(desired)), desired.attributes)
 
     async def delete(self, client: AzureClient, recorded: ResourceState) -> None:
@@ -71,7 +71,7 @@ def _back(path: Path) -> Path:
 
 
 def _mapped(desired: Desired) -> Desired:
-    return dataclasses.replace(desired, attributes=_as_maps(desired.attributes))
+    return replace(desired, attributes=_as_maps(desired.attributes))
 
 
 def _as_maps(attributes: Mapping[str, Value]) -> Map:

@@ -10,10 +10,10 @@ import json
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from mlinfra.model.change import SAFE, Risk, RiskLevel
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value

@@ -9,9 +9,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any
 
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.values import EMPTY, Map, Secret
 from mlinfra.provider import files
 from mlinfra.provider.failures import Invalid, NotFound

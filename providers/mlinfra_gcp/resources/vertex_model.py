@@ -5,11 +5,11 @@ https://cloud.google.com/vertex-ai/docs/model-registry/versioning
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlinfra.model.dataclass import replace
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Path, Value, is_known
@@ -176,7 +176,7 @@ def _is_deferred_text(value: Value) -> bool:
 
 def _without_id(schema: Schema) -> Schema:
     """Its id ends with a number that Google chooses; and two versions of one name stand side by side."""
-    return dataclasses.replace(schema, predict=_predict, named_by="")
+    return replace(schema, predict=_predict, named_by="")
 
 
 class ModelAliases:

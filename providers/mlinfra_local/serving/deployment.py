@@ -6,9 +6,9 @@ import asyncio
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mlinfra.model.dataclass import dataclass, replace
 from mlinfra_local.serving.config import ServingConfig, VariantConfig, write_config
 from mlinfra_local.serving.models import Model, load
 from mlinfra_local.serving.traffic import Sample, StickyChoice, WeightedTurns

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from mlinfra.kinds.collection import Collection
 from mlinfra.kinds.collection_rules import with_default_indexes
+from mlinfra.model.dataclass import replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.resource import Resource
 from mlinfra.model.values import EMPTY, Map, Ref, is_known

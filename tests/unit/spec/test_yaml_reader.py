@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mlinfra.model.diagnostic import Span
 from mlinfra.spec.positions import YamlList, YamlMap, find_span
 from mlinfra.spec.yaml_reader import MAX_DEPTH, read_text, read_yaml
 
@@ -68,7 +69,7 @@ def test_columns_count_characters_not_bytes() -> None:
 
 def test_the_place_of_a_map_ends_with_its_last_value() -> None:
     root = value_of("a:\n  b: 1\n  c: two\n\n\nd: 3\n")
-    assert root["a"].mark == (2, 3, 3, 9)
+    assert root["a"].span == Span("f.yaml", 2, 3, 3, 9)
 
 
 def test_scalar_keys_become_their_text() -> None:
