@@ -7,8 +7,8 @@ from typing import Any
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, Map, Secret, Value, freeze, holds, reveal, thaw, transform
-from mlinfra.provider.contract import HasDefaults
 from mlinfra.provider.registry import Registry
+from mlinfra.provider.settings import known
 from mlinfra.resolve.cel import descend
 from mlinfra.resolve.resolved import Resolved
 from mlinfra.spec.kind_errors import diagnostics
@@ -28,9 +28,10 @@ def check_settings(resolved: Resolved, registry: Registry, instance: str) -> tup
         hint = did_you_mean(instance, alike, allowed="declared") or f"declare it: providers: {{{instance}: {{…}}}}"
         problem = Diagnostic(code="provider.unknown_instance", message=f"there is no provider instance {instance!r}", hint=hint)
         return EMPTY, [problem]
-    if not written and isinstance(provider, HasDefaults):
-        return provider.defaults, []
     written = written or EMPTY
+    right = known(provider, written)
+    if right is not None:
+        return right, []
     try:
         model = provider.config.model_validate(thaw(reveal(transform(written, _stand_in))))
     except refusal() as error:

@@ -11,11 +11,12 @@ from mlinfra.model.errors import PlanError
 from mlinfra.model.loops import a_loop, asyncio
 from mlinfra.model.redaction import redact
 from mlinfra.model.validation import refusal
-from mlinfra.model.values import EMPTY, Map, reveal, thaw
+from mlinfra.model.values import EMPTY, Map
 from mlinfra.provider.contract import Client, Provider, ProviderContext, ResourceType
 from mlinfra.provider.failures import Failure
 from mlinfra.provider.limiter import Limiter
 from mlinfra.provider.registry import Registry
+from mlinfra.provider.settings import configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Connections:
         if self._secrets is not None:
             settings = await self._secrets(settings)
         try:
-            config = provider.config.model_validate(thaw(reveal(settings)))
+            config = configured(provider, settings)
             return await provider.connect(config, self._context(instance))
         except refusal() as error:  # a fetched secret that the settings do not take
             problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]

@@ -2,7 +2,7 @@
 
 Required: a :class:`Provider` with its :class:`ResourceType` s. Rarer abilities are one-method protocols, found by
 ``isinstance``: :class:`Finds`, :class:`Adopts`, :class:`ReadsMany`, :class:`Migrates`, :class:`Succeeds`, :class:`Stakes`,
-:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`ChecksOnServer`, :class:`Prices`, :class:`HasDefaults`.
+:class:`Assesses`, :class:`Logs`, :class:`Validates`, :class:`ChecksOnServer`, :class:`Prices`, :class:`KnowsAtSight`.
 """
 
 from __future__ import annotations
@@ -305,10 +305,14 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class HasDefaults(Protocol):
-    """A provider that says what its ``config`` holds where no settings are written, so that nobody need import the model to find out."""
+class KnowsAtSight(Protocol):
+    """A provider whose common settings need no model, so that nobody need import it (:mod:`mlinfra.provider.settings`).
+
+    ``defaults`` is what ``config`` holds where nothing is written. ``at_sight`` has for some settings what tells that a value is right,
+    and is what the model would make of it; ``connect`` may then get an object with the attributes of ``config`` in its place."""
 
     defaults: Map
+    at_sight: Mapping[str, Callable[[Value], bool]]
 
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ import gc
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
+from sys import intern
 from typing import Any, cast
 
 import yaml
@@ -239,7 +240,7 @@ class _Builder:
 
             if expected is None:
                 key_mark = mark
-                expected = text
+                expected = text and intern(text)
                 if text is None or text in node.places or text == "<<":
                     expected = self._odd_key(event, text, mark, frame)
             elif type(expected) is str:

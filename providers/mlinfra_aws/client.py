@@ -1,4 +1,5 @@
-"""The connection of the AWS provider. The only file that knows boto3 and botocore; both are imported when they are first needed.
+"""The connection of the AWS provider. botocore is known to it, ``sessions.py`` and ``models.py`` alone, and imported when it is first
+needed.
 
 Calls are synchronous and made in a pool of threads (:meth:`Aws.run`): one hand-over an operation, whatever number of requests it makes.
 botocore repeats nothing by itself unless ``retry_mode`` says so: the engine does, and slows down when AWS asks for it.
@@ -8,71 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import gzip
-import json
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import cache
+from functools import cached_property
 from pathlib import Path as FilePath
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Conflict, Denied, Failure, Invalid, NotFound, Throttled, Transient
 from mlinfra.provider.limiter import slow_down
-from mlinfra.provider.zilliz.client import Zilliz
 from mlinfra_aws.engine.batch import Batcher
 from mlinfra_aws.faults import failure_of, refused
-from mlinfra_aws.settings import AwsConfig
+from mlinfra_aws.models import pagination
+from mlinfra_aws.sessions import client_of, pages, region_of, request, session_of, unreachable
+
+if TYPE_CHECKING:
+    from mlinfra.provider.zilliz.client import Zilliz
+    from mlinfra_aws.settings import AwsConfig
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _PATIENCE = 8
 """Attempts at a request in the middle of an operation, which cannot simply be begun anew."""
 _READING = ("Get", "List", "Describe", "Head")
-
-
-@cache
-def loader() -> Any:
-    """botocore's data files, each read once, for the checks of a plan and the calls of an apply alike. Their documentation, which is
-    two thirds of what they take in memory, is left empty."""
-    import botocore.loaders
-
-    class Undocumented(botocore.loaders.JSONFileLoader):  # type: ignore[misc]
-        def load_file(self, file_path: str) -> Any:
-            for name, opened in ((f"{file_path}.json", open), (f"{file_path}.json.gz", gzip.open)):
-                with suppress(FileNotFoundError), opened(name, "rb") as file:
-                    return json.loads(file.read(), object_pairs_hook=_without_documentation)
-            return None
-
-    return botocore.loaders.Loader(file_loader=Undocumented())
-
-
-def _without_documentation(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: "" if key == "documentation" and type(value) is str else value for key, value in pairs}
-
-
-@cache
-def service_model(service: str) -> Any:
-    """botocore's model of a service (``service_model("s3").operation_model("CreateBucket")``): a data file, no credentials needed."""
-    from botocore.model import ServiceModel
-
-    return ServiceModel(loader().load_service_model(service, "service-2"), service)
-
-
-def input_shape(service: str, operation: str) -> Any:
-    """The shape of an operation's parameters; an empty structure's ``members`` when it takes none."""
-    return service_model(service).operation_model(operation).input_shape
-
-
-@cache
-def _method(operation: str) -> str:
-    from botocore import xform_name
-
-    return str(xform_name(operation))
 
 
 class Aws:
@@ -84,7 +46,6 @@ class Aws:
         self.environment = context.environment
         self.base = context.base
         self.excluded = context.excluded
-        self.zilliz = Zilliz(config.zilliz)
         self.batcher = Batcher()
         self.made: dict[str, float] = {}
         self._pool = ThreadPoolExecutor(config.max_concurrency, thread_name_prefix="mlinfra-aws")
@@ -103,6 +64,13 @@ class Aws:
         """Whether a bucket is made with its tags; None: not tried yet. AWS does, what only speaks its protocol may not."""
         self._swept: tuple[float, Mapping[str, Mapping[str, str]] | None] | None = None
 
+    @cached_property
+    def zilliz(self) -> Zilliz:
+        from mlinfra.provider.zilliz.client import Zilliz
+        from mlinfra.provider.zilliz.settings import ZillizSettings
+
+        return Zilliz(ZillizSettings.model_validate(self.config.zilliz))
+
     async def open(self) -> None:
         """Find the credentials, and refuse the wrong account."""
         await self.run(self._open)
@@ -117,10 +85,10 @@ class Aws:
                     "no AWS credentials were found",
                     hint="aws configure sso, AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of this machine",
                 )
-            if not session.region_name:
+            if not region_of(session):
                 raise Invalid("no AWS region is set", hint="providers: {aws: {region: eu-central-1}}, or AWS_REGION")
         except BotoCoreError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
         if self.config.allowed_account_ids and self.account not in self.config.allowed_account_ids:
             raise Denied(
                 f"the credentials are those of account {self.account}, but only "
@@ -163,14 +131,15 @@ class Aws:
         return len(found)
 
     async def close(self) -> None:
-        await self.zilliz.close()
+        if "zilliz" in vars(self):
+            await self.zilliz.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():
             client.close()
 
     @property
     def region(self) -> str:
-        return str(self._session().region_name)
+        return str(region_of(self._session()))
 
     @property
     def account(self) -> str:
@@ -200,7 +169,7 @@ class Aws:
         if service in self._recalled and not operation.startswith(_READING):
             self._recalled.pop(service, None)
         try:
-            answer: dict[str, Any] = getattr(self._client(service), _method(operation))(**parameters)
+            answer = request(self._client(service), operation, parameters)
         except ClientError as error:
             raise self._failure(service, operation, error, path) from None
         except ParamValidationError as error:
@@ -208,7 +177,7 @@ class Aws:
         except ResponseParserError as error:
             raise Transient(f"{service}:{operation}: an answer that is none of AWS's: {error}", path=path) from None
         except BotoCoreError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
         answer.pop("ResponseMetadata", None)
         return answer
 
@@ -238,18 +207,17 @@ class Aws:
         """The pages of a list call, each as its items; botocore's paginator says how to turn them where there is one."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = self._client(service)
-        method = _method(operation)
-        if not client.can_paginate(method):
+        turning = pagination(service, operation)
+        if turning is None:
             yield list(self.call(service, operation, **parameters).get(items) or ())
             return
         try:
-            for page in client.get_paginator(method).paginate(**parameters):
+            for page in pages(self._client(service), operation, turning, parameters):
                 yield list(page.get(items) or ())
         except ClientError as error:
             raise self._failure(service, operation, error) from None
         except BotoCoreError as error:
-            raise _unreachable(error) from None
+            raise unreachable(error) from None
 
     def listed(self, service: str, operation: str, items: str, **parameters: Any) -> list[Any]:
         """All items of a list call."""
@@ -314,25 +282,8 @@ class Aws:
     def _session(self) -> Any:
         with self._guard:
             if self._sessions is None:
-                self._sessions = self._connected()
+                self._sessions = session_of(self.config)
             return self._sessions
-
-    def _connected(self) -> Any:
-        import boto3
-        import botocore.session
-        from botocore.exceptions import BotoCoreError
-
-        try:
-            core = botocore.session.get_session()
-            core.register_component("data_loader", loader())
-            settings = self.config
-            session = boto3.session.Session(botocore_session=core, profile_name=settings.profile, region_name=settings.region)
-            role = settings.assume_role
-            if role is None:
-                return session
-            return boto3.session.Session(botocore_session=_as_role(session, role, settings), region_name=session.region_name)
-        except BotoCoreError as error:
-            raise _unreachable(error) from None
 
     def _client(self, service: str) -> Any:
         found = self._clients.get(service)
@@ -340,61 +291,6 @@ class Aws:
             session = self._session()
             with self._guard:
                 if service not in self._clients:
-                    self._clients[service] = session.client(service, **_options(self.config, service))
+                    self._clients[service] = client_of(session, service, self.config)
                 found = self._clients[service]
         return found
-
-
-def _options(settings: AwsConfig, service: str) -> dict[str, Any]:
-    from botocore.config import Config
-
-    endpoint = settings.endpoint(service)
-    retries = {"mode": "standard", "total_max_attempts": 1} if settings.retry_mode == "mlinfra" else {"mode": settings.retry_mode}
-    config = Config(
-        retries=retries,
-        max_pool_connections=settings.max_concurrency,
-        connect_timeout=10,
-        read_timeout=120,
-        user_agent_extra="mlinfra",
-        **({"s3": {"addressing_style": "path"}} if endpoint else {}),
-    )
-    return {"endpoint_url": endpoint, "config": config}
-
-
-def _as_role(session: Any, role: Any, settings: AwsConfig) -> Any:
-    """A botocore session whose credentials are the role's, renewed when they run out."""
-    import botocore.session
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-
-    extra = {"RoleSessionName": role.session_name, "DurationSeconds": role.duration}
-    if role.external_id:
-        extra["ExternalId"] = role.external_id
-    fetcher = AssumeRoleCredentialFetcher(
-        client_creator=lambda service, **kw: session.client(
-            service, **{**{k: v for k, v in kw.items() if k != "config"}, **_options(settings, service)}
-        ),
-        source_credentials=session.get_credentials(),
-        role_arn=role.role_arn,
-        extra_args=extra,
-    )
-    core = botocore.session.get_session()
-    core.register_component("data_loader", loader())
-    core._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-    return core
-
-
-def _unreachable(error: Exception) -> Failure:
-    """botocore's own errors, before or instead of an answer."""
-    from botocore import exceptions as known
-
-    if isinstance(error, (known.NoCredentialsError, known.PartialCredentialsError, known.CredentialRetrievalError)):
-        return Denied(f"no AWS credentials: {error}", hint="aws configure sso, AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret")
-    if isinstance(error, (known.TokenRetrievalError, known.SSOError)):
-        return Denied(f"the AWS sign-in has run out: {error}", hint="aws sso login")
-    if isinstance(error, known.ProfileNotFound):
-        return Invalid(str(error), hint="see ~/.aws/config, or leave out the setting profile")
-    if isinstance(error, known.NoRegionError):
-        return Invalid("no AWS region is set", hint="providers: {aws: {region: eu-central-1}}, or AWS_REGION")
-    if isinstance(error, (known.ConnectionError, known.HTTPClientError)):
-        return Transient(f"AWS cannot be reached: {error}")
-    return Invalid(f"AWS: {error}")

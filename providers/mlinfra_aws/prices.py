@@ -8,7 +8,7 @@ from mlinfra.model.cost import Cost
 from mlinfra.model.values import EMPTY, Map, Value, is_known
 from mlinfra.provider.contract import Find
 from mlinfra.provider.hardware.choice import find as offer_of
-from mlinfra.provider.hardware.offers import load
+from mlinfra.provider.hardware.offers import of_type
 
 Pricer = Callable[[Map, str, Find], Cost | None]
 
@@ -26,7 +26,7 @@ def _machines(type: Value, count: Value, region: str, *, spot: bool = False, abo
     if not isinstance(type, str) or not is_known(type):
         return Cost(monthly=None, sentence="the type of machine is known after apply")
     number = int(count) if isinstance(count, (int, float, str)) and str(count).isdigit() else 1
-    choice = offer_of(load("mlinfra_aws"), type, region, spot=spot)
+    choice = offer_of(of_type("mlinfra_aws", type), type, region, spot=spot)
     if choice is None:
         return Cost(
             monthly=None, sentence=f"{number} × {type}" + (f" in {region}" if region else ", in a region that is not set")

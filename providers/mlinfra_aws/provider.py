@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
+from mlinfra_aws.plain import AT_SIGHT, DEFAULTS
 
 if TYPE_CHECKING:
     from mlinfra.provider.terraform import TerraformType
@@ -80,6 +81,8 @@ class AwsProvider:
         }
     )
     everywhere: frozenset[str] = frozenset()
+    defaults = DEFAULTS
+    at_sight = AT_SIGHT
     max_concurrency = 64
 
     @property

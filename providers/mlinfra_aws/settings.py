@@ -1,4 +1,4 @@
-"""What may stand under ``providers: {aws: …}``. Credentials never do: they come from boto3's own chain."""
+"""What may stand under ``providers: {aws: …}``. Credentials never do: they come from botocore's own chain."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from mlinfra.provider.zilliz.settings import ZillizSettings
+from mlinfra_aws.plain import REGION, TAKEN
 
 _ACCOUNT = re.compile(r"\d{12}\Z")
 
@@ -79,7 +80,7 @@ class AwsConfig(BaseModel):
     @field_validator("region")
     @classmethod
     def _is_region(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", value):
+        if value is not None and not REGION.fullmatch(value):
             raise ValueError(f"{value!r} is no region: eu-central-1, us-east-1 …")
         return value
 
@@ -95,12 +96,6 @@ class AwsConfig(BaseModel):
     @classmethod
     def _are_tags(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         for key in value:
-            if key.startswith(("aws:", "mlinfra:")):
+            if key.startswith(TAKEN):
                 raise ValueError(f"the tag {key!r} begins with a prefix that is taken")
         return value
-
-    def endpoint(self, service: str) -> str | None:
-        """The address that calls to ``service`` go to; None: AWS's own."""
-        if self.endpoint_url is None or isinstance(self.endpoint_url, str):
-            return self.endpoint_url
-        return self.endpoint_url.get(service)

@@ -8,7 +8,7 @@ from typing import Any
 from mlinfra.model.cost import Cost
 from mlinfra.model.values import EMPTY, Map, is_known
 from mlinfra.provider.hardware.choice import find
-from mlinfra.provider.hardware.offers import load
+from mlinfra.provider.hardware.offers import of_type
 
 Price = Callable[[Map, Map], Cost | None]
 _DISKS: Mapping[str, Mapping[int, float]] = {
@@ -30,7 +30,7 @@ def _region(attributes: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 def _machine(size: Any, region: str, count: int, *, spot: bool = False, about: str = "") -> Cost | None:
     if not isinstance(size, str):
         return None
-    choice = find(load("mlinfra_azure"), size, region, spot=spot)
+    choice = find(of_type("mlinfra_azure", size), size, region, spot=spot)
     if choice is None:
         return Cost(monthly=None, sentence=f"{count} × {size}: not in the catalogue for {region}")
     return choice.cost(count, about=about)
@@ -69,7 +69,7 @@ def _compute(attributes: Map, settings: Map) -> Cost | None:
     spot = properties.get("vmPriority") == "LowPriority"
     if least:
         return _machine(size, _region(attributes, settings), least, spot=spot, about=f"{most} at most")
-    offer = find(load("mlinfra_azure"), size, _region(attributes, settings), spot=spot)
+    offer = find(of_type("mlinfra_azure", size), size, _region(attributes, settings), spot=spot)
     usd = None if offer is None else (offer.offer.spot_usd if spot else offer.offer.usd)
     told = (
         f"nothing while no job runs; up to {most} × {size}{f' at {usd:g} USD an hour' if usd is not None else ''} while some do"

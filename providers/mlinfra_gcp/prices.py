@@ -9,7 +9,7 @@ from typing import Any
 from mlinfra.model.cost import Cost
 from mlinfra.model.values import EMPTY, Map, is_known
 from mlinfra.provider.hardware.choice import find
-from mlinfra.provider.hardware.offers import load
+from mlinfra.provider.hardware.offers import of_type
 from mlinfra_gcp.lowering.common import ACCELERATORS, TPU_MACHINES
 
 Price = Callable[[Map, Map], Cost | None]
@@ -29,7 +29,7 @@ def _region(attributes: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
 def _machine(type: str, region: str, count: int, *, spot: bool = False, about: str = "") -> Cost:
     """Machines of a type (``n1-standard-8+T4:1``: with accelerators attached)."""
-    choice = find(load("mlinfra_gcp"), type, region, spot=spot)
+    choice = find(of_type("mlinfra_gcp", type), type, region, spot=spot)
     if choice is None:
         return Cost(monthly=None, sentence=f"{count} × {type}: not in the catalogue for {region}")
     return choice.cost(count, about=about)
@@ -99,7 +99,7 @@ def _hardware(attributes: Map, settings: Map) -> Cost | None:
     name = _spec(attributes.get("machine"))
     if not name:
         return None
-    offer = find(load("mlinfra_gcp"), name, _region({}, settings))
+    offer = find(of_type("mlinfra_gcp", name), name, _region({}, settings))
     rate = f" at {offer.offer.usd:g} USD an hour" if offer is not None and offer.offer.usd is not None else ""
     told = f"nothing while no job runs; {name}{rate} while one does"
     return Cost(monthly=0.0, sentence=told, source=offer.offer.source if offer else "", as_of=offer.offer.date if offer else "")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from mlinfra.model.values import Map
+from mlinfra.model.values import Map, Value
 from mlinfra.provider.contract import Lazy, Lowering, ProviderContext, ResourceType
 
 _HERE = "mlinfra_local"
@@ -42,6 +42,7 @@ class LocalProvider:
     )  # fmt: skip
     everywhere = frozenset({"data"})
     defaults = Map(root=None)
+    at_sight: Mapping[str, Callable[[Value], bool]] = {}
     max_concurrency = 64
 
     @property

@@ -5,9 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from mlinfra.kinds import endpoint, training_cluster
-from mlinfra.kinds.training_cluster import parse_memory_range
-from mlinfra.kinds.units import parse_accelerators
 from mlinfra.model.cost import HOURS, Cost
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import Path
@@ -85,24 +82,6 @@ class Choice:
 
 def _and(told: str, about: str) -> str:
     return f"{told}; {about}" if about else told
-
-
-def needs_of(resources: training_cluster.Resources | endpoint.Resources, use: str) -> Needs:
-    """What a kind's ``resources`` ask for. What is not known yet is passed over by the caller; here every leaf must be known."""
-    accelerator, count = "", 0
-    memory_range = None
-    if resources.accelerators is not None:
-        wanted = parse_accelerators(resources.accelerators)
-        accelerator, count = wanted.name, wanted.count
-    gpu = getattr(resources, "gpu", None)
-    if gpu is not None:
-        count = gpu.count
-        memory_range = parse_memory_range(gpu.memory) if gpu.memory is not None else (0, None)
-    return Needs(
-        accelerator=accelerator, count=count, accelerator_memory=memory_range, cpus=resources.cpus or 0.0,
-        memory=resources.memory or 0, spot=bool(getattr(resources, "spot", False)), use=use,
-        type=getattr(resources, "instance_type", None) or "",
-    )  # fmt: skip
 
 
 def choose(offers: Sequence[Offer], needs: Needs, region: str, *, target: str) -> Choice:

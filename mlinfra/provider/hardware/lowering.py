@@ -6,13 +6,33 @@ from collections.abc import Sequence
 
 from mlinfra.kinds import endpoint, training_cluster
 from mlinfra.kinds.base import is_deferred
+from mlinfra.kinds.training_cluster import parse_memory_range
+from mlinfra.kinds.units import parse_accelerators
 from mlinfra.model.dataclass import replace
 from mlinfra.model.values import Path
 from mlinfra.provider.contract import LoweringContext
-from mlinfra.provider.hardware.choice import Choice, Needs, NothingFits, choose, needs_of
+from mlinfra.provider.hardware.choice import Choice, Needs, NothingFits, choose
 from mlinfra.provider.hardware.offers import Offer
 
 Resources = training_cluster.Resources | endpoint.Resources
+
+
+def needs_of(resources: training_cluster.Resources | endpoint.Resources, use: str) -> Needs:
+    """What a kind's ``resources`` ask for. What is not known yet is passed over by the caller; here every leaf must be known."""
+    accelerator, count = "", 0
+    memory_range = None
+    if resources.accelerators is not None:
+        wanted = parse_accelerators(resources.accelerators)
+        accelerator, count = wanted.name, wanted.count
+    gpu = getattr(resources, "gpu", None)
+    if gpu is not None:
+        count = gpu.count
+        memory_range = parse_memory_range(gpu.memory) if gpu.memory is not None else (0, None)
+    return Needs(
+        accelerator=accelerator, count=count, accelerator_memory=memory_range, cpus=resources.cpus or 0.0,
+        memory=resources.memory or 0, spot=bool(getattr(resources, "spot", False)), use=use,
+        type=getattr(resources, "instance_type", None) or "",
+    )  # fmt: skip
 
 
 def chosen(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import csv
 import functools
+import importlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
+from pathlib import Path
 
 from mlinfra.model.dataclass import dataclass
 
@@ -63,11 +65,25 @@ class Offer:
 @functools.cache
 def load(package: str) -> tuple[Offer, ...]:
     """Every offer of a provider's package (``mlinfra_aws``). ValueError when a line of its catalogue cannot be."""
+    return tuple(
+        offer for file in _catalogues(package) for offer in parse(file.read_text(encoding="utf-8").splitlines(), file.name)
+    )
+
+
+@functools.cache
+def of_type(package: str, type: str) -> tuple[Offer, ...]:
+    """Those of :func:`load` that are of one type of machine. To price a resource, the two thousand others are not read."""
     found: list[Offer] = []
-    for file in sorted(resources.files(package).joinpath("catalog").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".csv"):
-            found += parse(file.read_text(encoding="utf-8").splitlines(), file.name)
+    for file in _catalogues(package):
+        with file.open(encoding="utf-8") as lines:
+            same = (line for line in lines if line.split(",", 2)[1:2] == [type])
+            found += parse(itertools.chain([next(lines)], same), file.name)
     return tuple(found)
+
+
+def _catalogues(package: str) -> list[Path]:
+    folder = Path(importlib.import_module(package).__path__[0], "catalog")
+    return sorted(folder.glob("*.csv"))
 
 
 def parse(lines: Iterable[str], name: str = "catalogue") -> Iterator[Offer]:

@@ -21,7 +21,7 @@ from mlinfra.provider.contract import (
     Adopts,
     ChecksOnServer,
     Finds,
-    HasDefaults,
+    KnowsAtSight,
     Logs,
     Migrates,
     Provider,
@@ -117,7 +117,7 @@ class ProviderContract:
             self.provider.config.model_validate({"no_such_setting": 1})
 
     def test_the_defaults_of_its_settings_are_those_of_its_model(self) -> None:
-        defaults = self.provider.defaults if isinstance(self.provider, HasDefaults) else None
+        defaults = self.provider.defaults if isinstance(self.provider, KnowsAtSight) else None
         if defaults is None:
             pytest.skip("this provider names no defaults: its model is asked")
         assert self.provider.config.model_validate({}).model_dump() == defaults

@@ -12,13 +12,14 @@ from mlinfra.model.values import Map, Path, Value
 from mlinfra.provider.contract import Find
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid
 from mlinfra.provider.naming import physical_name
-from mlinfra_aws.client import Aws, input_shape
+from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.checks import by_schema, by_shape, leaf_in
 from mlinfra_aws.engine.published import Published
 from mlinfra_aws.engine.schema import build, describe, offered
 from mlinfra_aws.engine.table import Table
 from mlinfra_aws.engine.translate import member_of
 from mlinfra_aws.faults import RoleNotUsable
+from mlinfra_aws.models import input_shape
 
 
 class Described:

@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+from mlinfra_aws.packed import Packed
 
 Fragment = Mapping[str, Any]
 """A piece of JSON schema."""
+_DATA = Path(__file__).parent.parent / "data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +59,7 @@ class Published:
 @cache
 def own() -> Mapping[str, Any]:
     """The condensed schemas of the types that have a name of their own here."""
-    found: Mapping[str, Any] = json.loads((files("mlinfra_aws") / "data" / "cloudformation.json").read_text())
-    return found
+    return _packed((_DATA / "cloudformation.json").read_bytes())
 
 
 @cache
@@ -65,8 +67,12 @@ def registry() -> Mapping[str, Any]:
     """The condensed schemas of every type that AWS publishes: a tenth of a second to read."""
     import lzma
 
-    found: Mapping[str, Any] = json.loads(lzma.decompress((files("mlinfra_aws") / "data" / "registry.json.xz").read_bytes()))
-    return found
+    return _packed(lzma.decompress((_DATA / "registry.json.xz").read_bytes()))
+
+
+def _packed(data: bytes) -> Mapping[str, Any]:
+    found = json.loads(data)
+    return {**found, "types": Packed(found["types"])}
 
 
 @cache

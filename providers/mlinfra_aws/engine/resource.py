@@ -12,13 +12,14 @@ from mlinfra.model.values import Map, freeze
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
 from mlinfra.provider.limiter import waiting
 from mlinfra.provider.progress import say
-from mlinfra_aws.client import Aws, input_shape
+from mlinfra_aws.client import Aws
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.answers import Raw, dig, half, public, texts
 from mlinfra_aws.engine.checks import by_shape
 from mlinfra_aws.engine.translate import member_of, to_api
 from mlinfra_aws.engine.waited import Waited
 from mlinfra_aws.faults import RoleNotUsable
+from mlinfra_aws.models import input_shape
 
 _SHORT = 5
 """Pages of a list that is worth reading to find out whether names are taken."""

@@ -8,12 +8,13 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import NotFound
-from mlinfra_aws.client import Aws, input_shape
+from mlinfra_aws.client import Aws
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.answers import Raw, dig, time_text
 from mlinfra_aws.engine.described import Described
 from mlinfra_aws.engine.schema import offered
 from mlinfra_aws.engine.translate import from_api, member_of, project
+from mlinfra_aws.models import input_shape
 
 
 class Seen(Described):

@@ -6,12 +6,13 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-from mlinfra_aws.client import Aws, input_shape
+from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.answers import Raw
 from mlinfra_aws.engine.resource import TableType
 from mlinfra_aws.engine.table import States, Table
 from mlinfra_aws.engine.tags import Tags
 from mlinfra_aws.engine.translate import to_api
+from mlinfra_aws.models import input_shape
 
 _APART = frozenset({"TimeToLiveSpecification", "PointInTimeRecoverySpecification"})
 

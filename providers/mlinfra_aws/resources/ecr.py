@@ -72,7 +72,7 @@ class Repository(ListedType):
             client.insist("ecr", "PutImageTagMutability", **{"imageTagMutability": "MUTABLE", **sent, "repositoryName": name})
         if "ImageScanningConfiguration" in changed:
             scanning: Any = wanted.get("ImageScanningConfiguration") or Map(ScanOnPush=False)
-            from mlinfra_aws.client import input_shape
+            from mlinfra_aws.models import input_shape
 
             shape = input_shape("ecr", "PutImageScanningConfiguration").members["imageScanningConfiguration"]
             client.insist(

@@ -7,12 +7,13 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
 from mlinfra.provider.failures import Invalid, NotFound
-from mlinfra_aws.client import Aws, input_shape
+from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.answers import Raw
 from mlinfra_aws.engine.listed import ListedType
 from mlinfra_aws.engine.table import Listing, Table
 from mlinfra_aws.engine.tags import Tags
 from mlinfra_aws.engine.translate import from_api, to_api
+from mlinfra_aws.models import input_shape
 
 
 class Alarm(ListedType):

@@ -10,7 +10,7 @@ from typing import Any
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import EMPTY, Map, Path, Value
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, NotFound
-from mlinfra_aws.client import Aws, input_shape
+from mlinfra_aws.client import Aws
 from mlinfra_aws.engine import tags as tagging
 from mlinfra_aws.engine.answers import Raw
 from mlinfra_aws.engine.checks import by_shape
@@ -19,6 +19,7 @@ from mlinfra_aws.engine.schema import known_text
 from mlinfra_aws.engine.table import Listing, Table
 from mlinfra_aws.engine.tags import Tags
 from mlinfra_aws.engine.translate import from_api, project, to_api
+from mlinfra_aws.models import input_shape
 from mlinfra_aws.resources.s3_lifecycle import rules_from_api, rules_to_api
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, Value
-from mlinfra_aws.client import Aws, input_shape
+from mlinfra_aws.client import Aws
 from mlinfra_aws.engine.answers import Raw
 from mlinfra_aws.engine.listed import ListedType
 from mlinfra_aws.engine.resource import TableType
 from mlinfra_aws.engine.table import Listing, States, Table
 from mlinfra_aws.engine.tags import Tags
 from mlinfra_aws.engine.translate import to_api
+from mlinfra_aws.models import input_shape
 
 TAGS = Tags(add="AddTags", remove="DeleteTags", list="ListTags")
 NAMES = "a-zA-Z0-9"

@@ -276,11 +276,12 @@ def moto_aws() -> Iterator[Recorded]:
 def shared_clients() -> Iterator[None]:
     """boto3's clients are slow to make: one of each for all tests of a process that run in it."""
     from mlinfra_aws.client import Aws
+    from mlinfra_aws.sessions import address_of
 
     whole = Aws._client
 
     def shared(self: Aws, service: str) -> Any:
-        key = (service, self.region, self.config.endpoint(service), self.config.retry_mode)
+        key = (service, self.region, address_of(service, self.config), self.config.retry_mode)
         if key not in _CLIENTS:
             _CLIENTS[key] = whole(self, service)
             self._clients.clear()  # so that closing this connection leaves it open

@@ -6,7 +6,8 @@ import pytest
 
 from mlinfra.kinds.endpoint import Resources as Replica
 from mlinfra.kinds.training_cluster import Resources
-from mlinfra.provider.hardware.choice import NothingFits, choose, needs_of
+from mlinfra.provider.hardware.choice import NothingFits, choose
+from mlinfra.provider.hardware.lowering import needs_of
 from mlinfra.provider.hardware.offers import GIB, load
 
 OFFERS = load("mlinfra_azure")

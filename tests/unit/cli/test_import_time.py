@@ -67,3 +67,26 @@ def test_a_spec_of_data_alone_needs_no_pydantic_no_event_loop_and_no_look_throug
     assert "mlinfra.workflow" in names
     heavy = ["pydantic", "pydantic_core", "importlib.metadata", "jsonschema", "rich", "httpx", "email", "tempfile", "random"]
     assert [p for p in [*heavy, "asyncio", "ssl", "logging", "concurrent.futures"] if loaded(names, p)] == []
+
+
+def test_a_client_of_aws_needs_no_boto3() -> None:
+    code = (
+        "from mlinfra_aws.sessions import client_of, session_of; from mlinfra_aws.settings import AwsConfig\n"
+        "settings = AwsConfig(region='eu-central-1'); client_of(session_of(settings), 's3', settings)"
+    )
+    names = imported("-c", code)
+    assert "botocore.client" in names
+    assert [p for p in ["boto3", "s3transfer", "multiprocessing"] if loaded(names, p)] == []
+
+
+def test_a_plan_of_aws_with_common_settings_needs_no_model_of_them(tmp_path: Path) -> None:
+    spec = (
+        "version: 1\nproject: p\nproviders: {aws: {region: eu-central-1, default_tags: {team: ml}}}\n"
+        "environments: {default: {target: aws}}\nresources:\n"
+        "  models: {kind: aws.s3_bucket, BucketName: models}\n"
+        "  machine: {kind: aws.instance, InstanceType: m5.large, ImageId: ami-0123456789abcdef0}\n"
+    )
+    (tmp_path / "mlinfra.yaml").write_text(spec)
+    names = imported("-m", "mlinfra", "plan", "-C", str(tmp_path))
+    assert "mlinfra_aws.prices" in names
+    assert [p for p in ["pydantic", "pydantic_core", "boto3", "httpx"] if loaded(names, p)] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlinfra.provider.hardware.offers import load, problems
+from mlinfra.provider.hardware.offers import load, of_type, problems
 
 CATALOGUES = ("mlinfra_aws", "mlinfra_gcp", "mlinfra_azure")
 
@@ -32,3 +32,11 @@ def test_a_type_has_one_price_in_a_region(package: str) -> None:
         for region in o.regions:
             assert (o.type, region) not in seen
             seen.add((o.type, region))
+
+
+@pytest.mark.parametrize("package", CATALOGUES)
+def test_the_offers_of_one_type_are_those_that_all_offers_have_of_it(package: str) -> None:
+    offers = load(package)
+    for type in sorted({o.type for o in offers})[::20]:
+        assert of_type(package, type) == tuple(o for o in offers if o.type == type)
+    assert of_type(package, "no-such-type") == ()

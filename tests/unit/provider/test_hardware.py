@@ -6,7 +6,8 @@ import pytest
 
 from mlinfra.kinds.endpoint import Resources as Replica
 from mlinfra.kinds.training_cluster import Resources
-from mlinfra.provider.hardware.choice import Needs, NothingFits, choose, find, needs_of
+from mlinfra.provider.hardware.choice import Needs, NothingFits, choose, find
+from mlinfra.provider.hardware.lowering import needs_of
 from mlinfra.provider.hardware.offers import COLUMNS, Offer, parse
 
 HEAD = ",".join(COLUMNS)
