@@ -8,12 +8,14 @@ import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
-
-from pydantic import BaseModel, ConfigDict
 
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import Invalid
+
+if TYPE_CHECKING:
+    from mlinfra_local.settings import LocalConfig
 
 SCHEME = "local://"
 """How a place below the data folder is written in attributes: the same for every clone of a project."""
@@ -21,14 +23,6 @@ SCHEME = "local://"
 
 TRASH = ".trash"
 """A folder below the data folder, or in one of its areas: what is on its way out."""
-
-
-class LocalConfig(BaseModel):
-    """``root`` replaces the data folder (default: ``.mlinfra/local`` beside the spec)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    root: str | None = None
 
 
 class LocalClient:

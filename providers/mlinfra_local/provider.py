@@ -47,7 +47,7 @@ class LocalProvider:
 
     @property
     def config(self) -> type[Any]:
-        from mlinfra_local.client import LocalConfig
+        from mlinfra_local.settings import LocalConfig
 
         return LocalConfig
 

@@ -24,10 +24,11 @@ from mlinfra.provider import files
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid, Quota
 from mlinfra_local import services
-from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.client import LocalClient
 from mlinfra_local.ports import is_free
 from mlinfra_local.resources.endpoint import Endpoint
 from mlinfra_local.serving import admin
+from mlinfra_local.settings import LocalConfig
 
 pytestmark = [pytest.mark.live, pytest.mark.anyio]
 TOKEN = "0123456789abcdef" * 2
@@ -229,7 +230,8 @@ async def test_a_create_killed_while_the_models_load_is_found_and_leaves_one_pro
     script = (
         "import asyncio, sys, pathlib\n"
         "from mlinfra.model.resource import Desired\nfrom mlinfra.model.values import freeze\n"
-        "from mlinfra.provider.contract import ProviderContext\nfrom mlinfra_local.client import LocalClient, LocalConfig\n"
+        "from mlinfra.provider.contract import ProviderContext\n"
+        "from mlinfra_local.client import LocalClient\nfrom mlinfra_local.settings import LocalConfig\n"
         "from mlinfra_local.resources.endpoint import Endpoint\nimport json\n"
         "base = pathlib.Path(sys.argv[1])\n"
         "context = ProviderContext(project='p', environment='dev', base=base, data=base / '.mlinfra' / 'local')\n"

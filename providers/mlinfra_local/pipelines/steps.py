@@ -13,10 +13,11 @@ from mlinfra.provider.progress import say
 from mlinfra.provider.runs.expectations import broken
 from mlinfra.provider.runs.fingerprints import fingerprint
 from mlinfra.provider.runs.pipelines import Definition, ExpectationBroken, StepDefinition, StepRecord, inherited_metrics
-from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.client import LocalClient
 from mlinfra_local.execution import RunRequest, RunResult, recall, run, secret_key
 from mlinfra_local.execution.scratch import write_atomically
 from mlinfra_local.execution.store import short
+from mlinfra_local.settings import LocalConfig
 
 _EFFECT = "effect"
 """Holds the fingerprint of the latest run of a step without outputs."""

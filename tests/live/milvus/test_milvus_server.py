@@ -24,9 +24,10 @@ from mlinfra.model.values import Map, Secret, freeze
 from mlinfra.provider.contract import LoweringContext, LoweringError, ProviderContext
 from mlinfra.provider.failures import AlreadyExists, Failure, Invalid
 from mlinfra_local import services
-from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.client import LocalClient
 from mlinfra_local.lowering.vector_database import lower
 from mlinfra_local.resources.milvus import MARKER, MilvusLite
+from mlinfra_local.settings import LocalConfig
 
 pytestmark = pytest.mark.live
 TYPE = MilvusLite()

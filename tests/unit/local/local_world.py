@@ -15,8 +15,9 @@ from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.values import Map, freeze
 from mlinfra.provider import files
 from mlinfra.provider.contract import Lowered, LoweringContext, ProviderContext, ResourceType
-from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.client import LocalClient
 from mlinfra_local.provider import LocalProvider
+from mlinfra_local.settings import LocalConfig
 
 T = TypeVar("T")
 

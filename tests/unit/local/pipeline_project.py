@@ -15,9 +15,10 @@ from mlinfra.model.values import Map, freeze
 from mlinfra.provider import files
 from mlinfra.provider.contract import Lowered, LoweringContext, ProviderContext
 from mlinfra.provider.progress import listening
-from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.client import LocalClient
 from mlinfra_local.lowering.data_pipeline import lower
 from mlinfra_local.resources.pipeline import Pipeline
+from mlinfra_local.settings import LocalConfig
 
 CLEAN = """
 import csv, os, pathlib

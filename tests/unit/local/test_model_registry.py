@@ -21,11 +21,12 @@ from mlinfra.provider import files
 from mlinfra.provider.contract import ProviderContext
 from mlinfra.provider.failures import AlreadyExists, Invalid, NotFound
 from mlinfra_local import mlflow_store, services
-from mlinfra_local.client import LocalClient, LocalConfig
+from mlinfra_local.client import LocalClient
 from mlinfra_local.resources.model import RegisteredModel
 from mlinfra_local.resources.model_aliases import ModelAliases
 from mlinfra_local.resources.model_version import ModelVersion
 from mlinfra_local.resources.registry import Registry
+from mlinfra_local.settings import LocalConfig
 
 pytestmark = pytest.mark.anyio
 TOKEN = "0123456789abcdef" * 2
