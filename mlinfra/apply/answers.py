@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mlinfra.graph.edges import needs_of
 from mlinfra.model.component import Lifecycle
+from mlinfra.model.dataclass import maker
 from mlinfra.model.resource import Observed, Resource, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map, Secret, SecretDigest, Value, holds, is_known
@@ -39,6 +40,9 @@ def attributes_of(schema: Schema, desired: Map, answer: Observed) -> Map:
     return veil(Map({**desired, **_observed(desired, answer)}), schema)
 
 
+_record = maker(ResourceState)
+
+
 def _observed(desired: Map, answer: Observed) -> Value:
     """What was observed, hidden where what was asked for is a secret."""
     return cloak(answer.attributes, desired) if holds(desired, (Secret, SecretDigest)) else answer.attributes
@@ -58,7 +62,7 @@ def to_record(
 ) -> ResourceState:
     """The record of an object that stands. Dependencies that are not recorded themselves (look-ups) are left out."""
     lifecycle: Lifecycle = resource.lifecycle
-    return ResourceState(
+    return _record(
         address=resource.address,
         type=resource.type,
         provider=resource.provider,

@@ -14,7 +14,7 @@ from mlinfra.apply.live import Live
 from mlinfra.apply.operations import Operations, Result
 from mlinfra.apply.scheduler import Fate, run_graph
 from mlinfra.apply.stop import Stop
-from mlinfra.model.dataclass import dataclass, replace
+from mlinfra.model.dataclass import dataclass, maker, replace
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import Interrupted, MlinfraError
 from mlinfra.model.events import ApplyFinished, Sink, StepBlocked, StepFailed, StepFinished, StepStarted
@@ -25,6 +25,8 @@ from mlinfra.provider.connections import Connections
 from mlinfra.provider.failures import AlreadyExists, Failure
 from mlinfra.state.entries import Drop, Entry, Outputs, Record, Rename
 from mlinfra.state.session import Session
+
+_started, _finished = maker(StepStarted), maker(StepFinished)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ class _Executor:
         operation = step.operation.value
         began = time.monotonic()
         runs = change.runs and step.operation in (Operation.CREATE, Operation.UPDATE)
-        self.announcer.tell(StepStarted(step=index, address=change.address, type=change.type, operation=operation, runs=runs))
+        self.announcer.tell(_started(step=index, address=change.address, type=change.type, operation=operation, runs=runs))
         try:
             result = await self.operations.perform(index)
         except Failure as failure:
@@ -151,7 +153,7 @@ class _Executor:
         change = self.plan.changes[step.change]
         result, elapsed = self.results.pop(index)
         self._count(step.operation, result)
-        finished = StepFinished(
+        finished = _finished(
             step=index, address=change.address, type=change.type, operation=step.operation.value,
             elapsed=elapsed, id=result.id, unchanged=result.unchanged,
         )  # fmt: skip

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from mlinfra.apply.answers import attributes_of, broken_promises, refuse, to_record
 from mlinfra.apply.live import Live
 from mlinfra.model.change import Action, AttributeChange, Change
-from mlinfra.model.dataclass import dataclass, replace
+from mlinfra.model.dataclass import dataclass, maker, replace
 from mlinfra.model.events import Sink, StepProgress, StepRetry
 from mlinfra.model.plan import Operation, Plan
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState, made_at
@@ -43,6 +43,9 @@ class Result:
     id: str = ""
     unchanged: bool = False
     durable: asyncio.Future[None] | None = None
+
+
+_record, _intent, _desired, _result = maker(Record), maker(Intent), maker(Desired), maker(Result)
 
 
 class Operations:
@@ -108,7 +111,7 @@ class Operations:
             opening.append(Depose(address=address, key=op[:8]))
         if not kind.schema.virtual:
             prepared = self._record(resource, kind.schema, wanted, "", triggers, before=old if change.create_first else None)
-            opening.append(Intent(op=op, operation="create", address=address, resource=prepared))
+            opening.append(_intent(op=op, operation="create", address=address, resource=prepared))
         if opening:
             await self.session.append(*opening)
         desired = self._desired(resource, wanted)
@@ -269,11 +272,11 @@ class Operations:
             attributes = Map({**untold, **attributes})
         self.live.set(resource.address, answer.id, attributes)
         record = self._record(resource, schema, attributes, answer.id, triggers, before=before)
-        durable = self.session.post(Record(resource=record, op=op))
+        durable = self.session.post(_record(resource=record, op=op))
         if complaint:
             await asyncio.shield(durable)
             raise refuse(resource.provider, complaint)
-        return Result(answer.id, durable=durable)
+        return _result(answer.id, durable=durable)
 
     def _record(
         self, resource: Resource, schema: Schema, attributes: Map, id: str, triggers: Value, *,
@@ -351,7 +354,7 @@ class Operations:
 
     @staticmethod
     def _desired(resource: Resource, wanted: Map) -> Desired:
-        return Desired(address=made_at(resource), type=resource.type, attributes=wanted, timeout=resource.lifecycle.timeout)
+        return _desired(address=made_at(resource), type=resource.type, attributes=wanted, timeout=resource.lifecycle.timeout)
 
     async def _call(
         self, index: int, bound: Bound, resource: Resource | None, act: Callable[[], Awaitable[Observed | None]],

@@ -202,9 +202,12 @@ _FEW = 4
 
 @functools.cache
 def _open(cls: Any) -> type | None:
-    """A class of the same layout whose fields can be assigned to; None where there is none, since ``cls`` has no slots or inherits some."""
-    alone = "__slots__" in vars(cls) and cls.__bases__ == (object,)
-    return type(cls.__name__, (), {"__slots__": cls.__slots__}) if alone else None
+    """A class of the same layout whose fields can be assigned to; None where there is none, since ``cls`` has no slots, or inherits from what
+    was not made here."""
+    inherits = cls in _FIELDS and all(base is object or base in _FIELDS for base in cls.__bases__)
+    if "__slots__" not in vars(cls) or not (inherits or cls.__bases__ == (object,)):
+        return None
+    return type(cls.__name__, cls.__bases__, {"__slots__": cls.__slots__, "__setattr__": object.__setattr__})
 
 
 @functools.cache
@@ -214,7 +217,7 @@ def _copier(cls: Any) -> Callable[[Any], Any] | None:
     if opened is None:
         return None
     namespace: dict[str, Any] = {"make": object.__new__, "open": opened}
-    copied = "".join(f" new.{name} = old.{name}\n" for name in cls.__slots__)
+    copied = "".join(f" new.{name} = old.{name}\n" for name in _FIELDS.get(cls, cls.__slots__))
     exec(f"def copied(old):\n new = make(open)\n{copied} return new", namespace)
     copier: Callable[[Any], Any] = namespace["copied"]
     return copier
