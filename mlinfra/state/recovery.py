@@ -49,17 +49,35 @@ async def recover(ledger: Ledger, connections: Connections, sealer: Sealer, sink
             entries += _in_doubt(op, intent, ledger, connections)
     await a_loop()
     answers = await asyncio.gather(*[_look_up(op, intent, connections, sealer) for op, intent in creates.items()])
+    never: dict[str, str] = {}
+    adopted: dict[str, str] = {}
     for (op, intent), found in zip(creates.items(), answers, strict=True):
         if isinstance(found, Diagnostic):
             blocked[intent.address] = found
             needs[intent.address] = intent.resource.dependencies
         elif found is None:
             entries.extend(_never_made(op, intent, ledger.resources))
-            sink(Notice(message=f"{intent.address}: the last run was cut off before it was created"))
+            never[intent.address] = "the last run was cut off before it was created"
         else:
             entries.append(Record(resource=found, op=op))
-            sink(Notice(message=f"{intent.address}: created by the last run before it was cut off; adopted as {found.id}"))
+            adopted[intent.address] = f"created by the last run before it was cut off; adopted as {found.id}"
+    for message in (
+        *_told(adopted, "created by the last run before it was cut off; adopted"),
+        *_told(never, "the last run was cut off before they were created"),
+    ):
+        sink(Notice(message=message))
     return Recovery(tuple(entries), frozenset(uncertain), blocked, needs)
+
+
+_EACH = 10
+"""So many things are told of a line each."""
+
+
+def _told(each: Mapping[str, str], all_of_them: str) -> list[str]:
+    """What became of resources, a line each, or one line where they are many."""
+    if len(each) <= _EACH:
+        return [f"{address}: {what}" for address, what in each.items()]
+    return [f"{len(each):,} resources ({', '.join(list(each)[:3])}, …): {all_of_them}"]
 
 
 def refuse_blocked(recovery: Recovery, concerned: Set[str]) -> None:

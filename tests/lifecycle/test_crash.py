@@ -13,6 +13,7 @@ import pytest
 from fakes.lab import Lab, thing
 from fakes.mortal import child, lab_at
 
+from mlinfra.model.events import Notice
 from mlinfra.model.values import Ref
 
 
@@ -69,3 +70,15 @@ def test_a_crash_of_the_machine_that_tears_the_last_segment_loses_only_what_was_
     assert lab.state.get("a") is not None
     lab.run(thing("a"), thing("b"))
     assert lab.state.get("b") is not None and not torn.exists()
+
+
+def test_what_became_of_many_is_told_in_a_line(tmp_path: Path) -> None:
+    wanted = tuple(thing(f"t{n}", value=n) for n in range(30))
+    assert child(partial(run_until, tmp_path, 10, wanted)), "the trial reaches no boundary there"
+    lab = lab_at(tmp_path)
+    made = len(lab.cloud.names())
+    assert len(lab.location.read().intents) == 30 and made <= 10
+    lab.run(*wanted)  # type: ignore[arg-type]
+    notices = {event.message for event in lab.events if isinstance(event, Notice) and "cut off" in event.message}
+    assert len(notices) == made + 1 and sum(" resources (t" in message for message in notices) == 1, notices
+    assert lab.cloud.names() == sorted(f"t{n}" for n in range(30))
