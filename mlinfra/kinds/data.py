@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, maker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,8 @@ class Data:
             from mlinfra.kinds.data_form import DataForm
 
             DataForm.model_validate(given)
-        return cls(**given)
+        return _data(**given)
 
 
+_data = maker(Data)
 _FIELDS = frozenset(("input", "triggers_replace"))

@@ -12,7 +12,7 @@ from mlinfra.lower.settings import check_settings, instance_span
 from mlinfra.lower.stack import Stack
 from mlinfra.model.address import parse_address
 from mlinfra.model.component import Component
-from mlinfra.model.dataclass import replace
+from mlinfra.model.dataclass import maker, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Resource
@@ -45,6 +45,9 @@ def lower(resolved: Resolved, registry: Registry, digests: Mapping[tuple[str, st
         components=components,
         settings=run.settings(),
     )
+
+
+_context, _lowered = maker(LoweringContext), maker(Lowered)
 
 
 class _Failed(Exception):
@@ -113,7 +116,7 @@ class _Run:
         settings = self._settings_of(component.target, component)
         lowering = self._lowering(component)
         model = component.model or self._model(component)
-        context = LoweringContext(
+        context = _context(
             component=component,
             project=self.resolved.project,
             environment=self.resolved.environment,
@@ -153,11 +156,11 @@ class _Run:
         rules = self._rules_of(component.kind, component)
         if component.kind not in self._attributes:
             self._attributes[component.kind] = tuple(dict.fromkeys(("id", *rules.schema.attributes)))
-        context = LoweringContext(
+        context = _context(
             component=component, project=self.resolved.project, environment=self.resolved.environment, provider=instance
         )
         resource = context.resource(component.kind, component.properties)
-        return Lowered(resources=(resource,), own=self._attributes[component.kind])
+        return _lowered(resources=(resource,), own=self._attributes[component.kind])
 
     def _accept(self, component: Component, lowered: Lowered) -> None:
         """Check the resources and take them in."""

@@ -165,7 +165,7 @@ DEFERRED = (Ref, Expr, SecretRef, _Unknown)
 def freeze(value: Any) -> Value:
     """Turn dicts and lists, however deep, into Maps and tuples. Leaves are returned as they are."""
     kind = type(value)
-    if kind in SCALARS or kind is Map:
+    if kind in SCALARS or kind is Map or kind is Ref:
         return value
     if isinstance(value, (list, tuple)):
         return tuple([v if type(v) in SCALARS else freeze(v) for v in value])
@@ -245,11 +245,13 @@ def _gather(value: Value, found: list[Ref]) -> None:
 
 def _inside(value: Value) -> Iterable[Value]:
     """What hangs below a node of a tree; below Expr and Secret too, which are leaves to everybody else."""
+    kind = type(value)
+    if kind is Ref:
+        return ()
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, (tuple, list)):
         return value
-    kind = type(value)
     if kind is Expr:
         return [bound for _, bound in value.bindings]
     return (value.reveal(),) if kind is Secret else ()
@@ -262,9 +264,13 @@ def is_known(value: Value) -> bool:
 
 def holds(value: Value, kinds: type | tuple[type, ...]) -> bool:
     """Whether a leaf of one of these types stands in the tree, inside expressions and Secrets too."""
-    if isinstance(value, kinds):
+    if type(value) is Map:
+        inside: Iterable[Value] = value.values()
+    elif isinstance(value, kinds):
         return True
-    for child in _inside(value):  # noqa: SIM110  no generator: asked thrice of every resource
+    else:
+        inside = _inside(value)
+    for child in inside:  # noqa: SIM110  no generator: asked thrice of every resource
         if type(child) not in SCALARS and holds(child, kinds):
             return True
     return False

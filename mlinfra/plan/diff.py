@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mlinfra.model.change import HALF_MADE, TRIGGERED, Action, AttributeChange, Change
-from mlinfra.model.dataclass import dataclass, replace
+from mlinfra.model.dataclass import dataclass, maker, replace
 from mlinfra.model.resource import Resource, ResourceState
 from mlinfra.model.schema import Schema
 from mlinfra.model.values import UNKNOWN, Map, Ref, SecretDigest, Value, holds, is_known, path_text
@@ -24,6 +24,9 @@ class Decision:
     change: Change
     values: Map
     wanted: Map
+
+
+_make_change, _decision = maker(Change), maker(Decision)
 
 
 def evaluate(resource: Resource, lookup: Lookup) -> Map:
@@ -61,7 +64,7 @@ def decide(
         known = prior.attributes
         if holds(known, SecretDigest):
             known = recollect(known, {**predicted, **wanted})
-        return Decision(change, known, wanted)
+        return _decision(change, known, wanted)
     forced = [a for a in found if a.forces_replacement]
     if reason or forced:
         # the successor is made as the spec says: there is nothing of it yet that could be left alone
@@ -162,7 +165,7 @@ def _change(
     runs: bool = False,
     may_be_noop: bool = False,
 ) -> Change:
-    return Change(
+    return _make_change(
         action=action, address=resource.address, type=resource.type, provider=resource.provider, kind=resource.kind,
         component=resource.component, before=before, after=after, attributes=attributes, reason=reason, create_first=create_first,
         runs=runs, may_be_noop=may_be_noop,

@@ -17,7 +17,7 @@ from mlinfra.model import address as addresses
 from mlinfra.model.change import Risk
 from mlinfra.model.component import Component
 from mlinfra.model.cost import Cost
-from mlinfra.model.dataclass import dataclass
+from mlinfra.model.dataclass import dataclass, maker
 from mlinfra.model.diagnostic import Diagnostic, Span
 from mlinfra.model.errors import PlanError
 from mlinfra.model.resource import Desired, Observed, Resource, ResourceState
@@ -169,6 +169,9 @@ class Lowered:
     own: tuple[str, ...] = ()
 
 
+_resource = maker(Resource)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweringContext:
     """Everything a lowering may know: pure data.
@@ -218,7 +221,7 @@ class LoweringContext:
         wanted = {k: freeze(v) for k, v in attributes.items() if v is not None}
         if c.native:
             wanted.update(_settings_for(type, role, c.native))
-        return Resource(
+        return _resource(
             address=addresses.native(c.name, role, key),
             type=type,
             provider=provider or self.provider,

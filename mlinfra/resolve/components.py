@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlinfra.kinds import catalog
 from mlinfra.model.address import in_module, parse_address
 from mlinfra.model.component import Component, Lifecycle
-from mlinfra.model.dataclass import replace
+from mlinfra.model.dataclass import maker, replace
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.validation import refusal
 from mlinfra.model.values import EMPTY, UNKNOWN, Expr, Map, Path, Ref, Secret, holds, put
@@ -25,6 +25,9 @@ from mlinfra.spec.words import describe
 
 if TYPE_CHECKING:
     from mlinfra.kinds.base import Kind
+
+
+_make_component = maker(Component)
 
 
 class BlockSpans(Spans):
@@ -88,7 +91,7 @@ def _component(names: ScopeNames, block: ResourceBlock, address: str, spans: Blo
         properties, model = _checked(names.scope, block.kind, address, properties, spans)
     elif not block.kind:
         return None
-    return Component(
+    return _make_component(
         kind=block.kind,
         name=address,
         target=default_target if block.target is None else _text(names, block, "target", block.target) or default_target,

@@ -9,6 +9,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from mlinfra.kinds import catalog
+from mlinfra.model.dataclass import maker
 from mlinfra.model.errors import SpecError
 from mlinfra.model.values import EMPTY, Map, Path, Ref, path_text
 from mlinfra.resolve.expressions import NameProblem
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OutputsOf = Callable[[str], Mapping[str, str] | None]
 """The outputs (name → type) of a native kind; None when nobody knows."""
 
+_ref = maker(Ref)
 _SCALARS = frozenset({"string", "integer", "number", "boolean"})
 
 
@@ -117,7 +119,7 @@ class World:
         kind = self.kinds.get(address, "")
         outputs = self.outputs_of(kind)
         if not path or outputs is None or path[0] == "kind":
-            return Ref(address, path)
+            return _ref(address, path)
         name = path[0]
         if not isinstance(name, str) or name not in outputs:
             hint = did_you_mean(str(name), outputs, allowed="outputs")
@@ -126,4 +128,4 @@ class World:
             what = path_text(path[1:]).lstrip(".")
             article = "an" if outputs[name] == "integer" else "a"
             raise NameProblem("reference.unknown_output", f"{address}.{name} is {article} {outputs[name]}, it has no {what!r}")
-        return Ref(address, path)
+        return _ref(address, path)

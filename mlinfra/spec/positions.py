@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
-from mlinfra.model.dataclass import replace
+from mlinfra.model.dataclass import maker, replace
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.values import Path
 
@@ -38,9 +38,12 @@ NOWHERE: Mark = (_Beginning(), _Beginning())
 """The place of what stands in no text: where a file begins."""
 
 
+_span = maker(Span)
+
+
 def span_of(file: str, start: Point, end: Point) -> Span:
     """The place in words that people count in: from 1, the end exclusive."""
-    return Span(file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+    return _span(file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
 
 class YamlMap(dict[str, Any]):

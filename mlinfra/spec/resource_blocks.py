@@ -8,6 +8,7 @@ from typing import Any
 from mlinfra.kinds.catalog import NAMES
 from mlinfra.model.address import parse_address
 from mlinfra.model.component import Lifecycle
+from mlinfra.model.dataclass import maker
 from mlinfra.model.patterns import pattern
 from mlinfra.spec import git_source
 from mlinfra.spec.document import ModuleBlock, ResourceBlock
@@ -30,6 +31,9 @@ _REMOTE = pattern(r"(hg::|s3::|gcs::|[a-z]+://|git@|(www\.)?(github|gitlab|bitbu
 _FOREIGN_PREFIXES = {"google": "gcp", "azurerm": "azure"}
 
 
+_block = maker(ResourceBlock)
+
+
 def read_resources(shape: Shape, root: YamlMap) -> dict[str, ResourceBlock]:
     """Every resource that has a usable name, also when other things are wrong with it."""
     found = {}
@@ -43,7 +47,7 @@ def _resource(shape: Shape, name: str, node: YamlMap, parent: YamlMap) -> Resour
     own = node.without(_COMMON)
     has_kind_alone = "kind" in node and len(node) - len(own) == 1
     extra = {} if has_kind_alone else _common(shape, name, node)
-    return ResourceBlock(
+    return _block(
         name=name,
         kind=_kind(shape, name, node, parent),
         properties=_properties(shape, name, node, own),

@@ -8,11 +8,13 @@ map with a ``$`` key is wrapped as ``{"$map": …}``. A Secret cannot be encoded
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from mlinfra.model.change import MISSING
+from mlinfra.model.dataclass import filler
 from mlinfra.model.resource import ResourceState
 from mlinfra.model.values import SCALARS, UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
 
@@ -55,6 +57,8 @@ def decode(tree: Any) -> Value:
         first = next(iter(tree), "")  # a map of the user's own in which any key begins like a tag was written as {"$map": …}
         if first[:1] == "$":
             return _tagged(first, tree)
+        if SCALARS.issuperset(map(type, tree.values())):
+            return Map(tree)
         return Map({key: child if type(child) in SCALARS else decode(child) for key, child in tree.items()})
     if kind is list:
         return tuple([v if type(v) in SCALARS else decode(v) for v in tree])
@@ -84,7 +88,9 @@ def _tagged(tag: str, tree: dict[str, Any]) -> Value:
 
 
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ResourceState)}
+_essential = itemgetter(*[name for name, default in _DEFAULTS.items() if default is NO_DEFAULT])
 _in_order = attrgetter(*_DEFAULTS)
+_resource = filler(ResourceState)
 _TREES = ("attributes", "replace_when")
 _TUPLES = ("inputs", "dependencies")
 
@@ -103,12 +109,11 @@ def encode_resource(r: ResourceState) -> dict[str, Any]:
 
 
 def decode_resource(tree: Mapping[str, Any]) -> ResourceState:
-    """The recorded resource; keys that this version does not know are refused (TypeError)."""
-    known = dict(tree)
+    """The recorded resource. What has keys that this version does not know is refused (TypeError), or lacks those that all have (KeyError)."""
+    _essential(tree)
+    values = {**_DEFAULTS, **tree}  # in the order of the fields, and what is unknown behind them: one value too many
     for name in _TREES:
-        if name in known:
-            known[name] = decode(known[name])
+        values[name] = decode(values[name])
     for name in _TUPLES:
-        if name in known:
-            known[name] = tuple(known[name])
-    return ResourceState(**known)
+        values[name] = tuple(values[name])
+    return _resource(*values.values())

@@ -7,12 +7,12 @@ import dataclasses
 import inspect
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from mlinfra.model.change import Change
-from mlinfra.model.dataclass import dataclass, replace
+from mlinfra.model.dataclass import dataclass, filler, maker, replace
 from mlinfra.model.diagnostic import Span
 from mlinfra.model.events import Notice
 from mlinfra.model.values import Ref
@@ -134,3 +134,48 @@ def test_replace_takes_what_has_no_slots_or_inherits() -> None:
         y: int = 0
 
     assert replace(Loose(1), y=2) == Loose(1, 2) and replace(Longer(1), x=5) == Longer(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    to: str
+    weight: int = 1
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+
+def test_a_maker_makes_what_calling_the_class_makes() -> None:
+    made = maker(Parcel)(to="a", weight=2)
+    assert type(made) is Parcel and made == Parcel(to="a", weight=2) and made.tags is not Parcel(to="a").tags
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.to = "b"  # type: ignore[misc]
+    for wrong in ({}, {"to": "a", "colour": "red"}):
+        with pytest.raises(TypeError):
+            maker(Parcel)(**wrong)
+
+
+def test_a_filler_takes_every_field_in_its_order() -> None:
+    assert filler(Parcel)("a", 2, ["fragile"]) == Parcel(to="a", weight=2, tags=["fragile"])
+    with pytest.raises(TypeError):
+        filler(Parcel)("a", 2)
+
+
+def test_what_the_standard_library_reads_is_there_before_anything_was_made() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Crate:
+        kind: ClassVar[str] = "wood"
+        size: int
+        note: str = dataclasses.field(default="", compare=False)
+
+    @dataclass(frozen=True, slots=True)
+    class Box(Crate):
+        lid: bool = True
+
+    assert [f.name for f in dataclasses.fields(Box)] == ["size", "note", "lid"] and dataclasses.is_dataclass(Crate)
+    assert [(f.name, f.compare) for f in dataclasses.fields(Crate)] == [("size", True), ("note", False)]
+    assert dataclasses.asdict(Box(1, "x")) == {"size": 1, "note": "x", "lid": True} and Box.kind == "wood"
+    assert Crate.__match_args__ == ("size", "note") and Box.__match_args__ == ("size", "note", "lid")
+
+
+def test_a_class_without_slots_is_refused() -> None:
+    with pytest.raises(TypeError, match="slots"):
+        dataclass(slots=False)
