@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -81,3 +82,11 @@ def test_the_model_of_a_client_knows_its_operations_and_their_errors(client: Any
         own.operation_model("PutBucketTagging").input_shape.members
     )
     assert {shape.error_code for shape in model.error_shapes} == {shape.error_code for shape in own.error_shapes}
+
+
+def test_threads_that_read_one_model_at_once_find_all_of_it() -> None:
+    fresh = loader.__wrapped__()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: fresh.load_service_model("s3", "service-2"), range(8)))
+    for model in found:
+        assert model["shapes"]["Expires"] == {"type": "timestamp"} and len(model["shapes"]) > 500
