@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -46,6 +47,7 @@ def loader() -> Any:
     from botocore import loaders
 
     give_back()
+    reading = threading.RLock()  # one thread at a time: what is packed can no longer be merged with what stands beside it
 
     class Undocumented(loaders.JSONFileLoader):  # type: ignore[misc]
         def load_file(self, file_path: str) -> Any:
@@ -56,16 +58,18 @@ def loader() -> Any:
 
     class Packing(loaders.Loader):  # type: ignore[misc]
         def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-            model = super().load_service_model(service_name, type_name, api_version)
-            _pack(model, operations=Operations, shapes=Packed)
-            return model
+            with reading:
+                model = super().load_service_model(service_name, type_name, api_version)
+                _pack(model, operations=Operations, shapes=Packed)
+                return model
 
         def load_data_with_path(self, name: str) -> Any:
-            data, path = super().load_data_with_path(name)
-            if name == "endpoints":
-                for partition in data["partitions"]:
-                    _pack(partition, services=Packed)
-            return data, path
+            with reading:
+                data, path = super().load_data_with_path(name)
+                if name == "endpoints":
+                    for partition in data["partitions"]:
+                        _pack(partition, services=Packed)
+                return data, path
 
     return Packing(file_loader=Undocumented())
 

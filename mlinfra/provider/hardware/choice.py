@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from mlinfra.model.cost import HOURS, Cost
@@ -140,6 +139,8 @@ def _order(o: Offer, known: Offer | None, spot: bool) -> tuple[bool, float, floa
 
 def _why(usable: Sequence[Offer], fitting: Sequence[Offer], needs: Needs, region: str, target: str) -> NothingFits:
     """The first reason that keeps every offer out, and what comes nearest."""
+    from difflib import get_close_matches
+
     if fitting:  # it exists, but not here
         types = ", ".join(dict.fromkeys(o.type for o in fitting))
         regions = sorted({r for o in fitting for r in o.regions})
@@ -149,13 +150,13 @@ def _why(usable: Sequence[Offer], fitting: Sequence[Offer], needs: Needs, region
         what = needs.type or f"{needs} ({types})"
         return NothingFits(f"{target} does not offer {what} in {region}", f"it is offered in {', '.join(regions)}", path)
     if needs.type:
-        near = difflib.get_close_matches(needs.type, sorted({o.type for o in usable}), n=3)
+        near = get_close_matches(needs.type, sorted({o.type for o in usable}), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "see: mlinfra explain training_cluster"
         return NothingFits(f"{target} has no instance type {needs.type!r} for {needs.use}", hint, ("instance_type",))
     having = [o for o in usable if _has_accelerator(o, needs)]
     if not having and needs.accelerator:
         names = sorted({o.accelerator for o in usable if o.count}, key=str.lower)
-        near = difflib.get_close_matches(needs.accelerator.upper(), [n.upper() for n in names], n=1)
+        near = get_close_matches(needs.accelerator.upper(), [n.upper() for n in names], n=1)
         meant = next((n for n in names if near and n.upper() == near[0]), "")
         hint = (f"did you mean {meant}? " if meant else "") + f"{target} has {', '.join(names) or 'none'}"
         return NothingFits(f"{target} has no accelerator {needs.accelerator!r}", hint, ("accelerators",))

@@ -6,7 +6,6 @@ Formats are checked only where they can be: patterns are written for Java, and w
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -197,17 +196,21 @@ def by_shape(shape: Any, value: Value, path: Path, names: Mapping[str, str] = NO
 
 
 def unknown_name(name: str, allowed: Any) -> str:
+    from difflib import get_close_matches
+
     names = [str(a) for a in allowed]
-    near = difflib.get_close_matches(name, names, 1, 0.7) or [n for n in names if n.lower() == name.lower()]
+    near = get_close_matches(name, names, 1, 0.7) or [n for n in names if n.lower() == name.lower()]
     if near:
         return f"there is no {name!r} here; did you mean {near[0]!r}?"
     return f"there is no {name!r} here" + (f"; there are {', '.join(names)}" if 0 < len(names) <= _FEW else "")
 
 
 def not_allowed(value: Any, choices: Sequence[Any]) -> str:
+    from difflib import get_close_matches
+
     names = [str(c) for c in choices]
     text = f"{_cut(str(value))!r} is not allowed"
-    near = difflib.get_close_matches(str(value), names, 3, 0.6)
+    near = get_close_matches(str(value), names, 3, 0.6)
     if len(names) <= _FEW:
         return f"{text}: it must be one of {', '.join(names)}"
     return f"{text}; did you mean {', '.join(near)}?" if near else f"{text}: AWS knows {len(names)} values, such as {names[0]}"

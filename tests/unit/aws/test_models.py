@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -57,27 +58,50 @@ def test_what_has_no_pages_is_not_turned() -> None:
     assert pagination("no-such-service", "ListThings") is None
 
 
-@pytest.fixture
-def client() -> Any:
+def client_for(service: str) -> Any:
     settings = AwsConfig(region="eu-central-1", endpoint_url="http://127.0.0.1:1")
-    return client_of(session_of(settings), "s3", settings)
+    return client_of(session_of(settings), service, settings)
 
 
-def test_botocores_own_parts_find_the_methods_of_a_client_that_has_none(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bucket in another region is asked for with ``client.head_bucket``."""
+@pytest.mark.parametrize(
+    ("service", "method", "operation"),
+    [
+        ("s3", "head_bucket", "HeadBucket"),  # of a bucket that stands in another region
+        ("s3", "create_session", "CreateSession"),
+        ("sts", "assume_role", "AssumeRole"),
+        ("sts", "assume_role_with_web_identity", "AssumeRoleWithWebIdentity"),
+        ("sso", "get_role_credentials", "GetRoleCredentials"),
+        ("sso-oidc", "create_token", "CreateToken"),
+    ],
+)
+def test_botocores_own_parts_find_the_methods_of_a_client_that_has_none(
+    service: str, method: str, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_for(service)
     made: list[Any] = []
     monkeypatch.setattr(type(client), "_make_api_call", lambda _, *call: made.append(call))
-    assert "head_bucket" not in dir(client)
-    client.head_bucket(Bucket="b")
-    assert made == [("HeadBucket", {"Bucket": "b"})]
+    assert method not in dir(client)
+    getattr(client, method)(Name="n")
+    assert made == [(operation, {"Name": "n"})]
+
+
+def test_what_is_no_operation_is_no_method() -> None:
     with pytest.raises(AttributeError, match="no_such_call"):
-        client.no_such_call  # noqa: B018
+        client_for("sts").no_such_call  # noqa: B018
 
 
-def test_the_model_of_a_client_knows_its_operations_and_their_errors(client: Any) -> None:
-    model = client.meta.service_model
+def test_the_model_of_a_client_knows_its_operations_and_their_errors() -> None:
+    model = client_for("s3").meta.service_model
     own = ServiceModel(Loader().load_service_model("s3", "service-2"), "s3")
     assert set(model.operation_model("PutBucketTagging").input_shape.members) == set(
         own.operation_model("PutBucketTagging").input_shape.members
     )
     assert {shape.error_code for shape in model.error_shapes} == {shape.error_code for shape in own.error_shapes}
+
+
+def test_threads_that_read_one_model_at_once_find_all_of_it() -> None:
+    fresh = loader.__wrapped__()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: fresh.load_service_model("s3", "service-2"), range(8)))
+    for model in found:
+        assert model["shapes"]["Expires"] == {"type": "timestamp"} and len(model["shapes"]) > 500
