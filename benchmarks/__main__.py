@@ -28,7 +28,7 @@ INTRODUCTION = """# Performance
 Measured by `{command}` on {machine}. {terraform}. {seconds:.0f} s in all.
 
 Figures are medians of runs taken in turn with Terraform's, as the operating system counts them: wall and processor seconds of the whole
-process with its children, MB at the peak of its largest process, MB that its first process handed to `write`. A ratio is ours to theirs:
+process with its children, MB that they keep together at their peak, MB that its first process handed to `write`. A ratio is ours to theirs:
 smaller is better for us. `make bench` measures anew and writes this page in about a quarter of an hour; `make bench BENCH_ARGS=--quick`
 shows the small ones in about three minutes and writes nothing.
 """

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from benchmarks.residence import Residence
+
 MLINFRA = [sys.executable, "-m", "mlinfra"]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
@@ -27,12 +29,13 @@ LONGEST = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Seconds of wall time and of processor time, MB at the peak of the largest process, MB handed to ``write`` by the first
-    one, and requests that a server counted."""
+    """Seconds of wall time and of processor time, MB at the peak of all processes together and of the largest one, MB handed to ``write``
+    by the first one, and requests that a server counted."""
 
     wall: float
     cpu: float
     memory: float
+    largest: float
     written: float = 0.0
     requests: float = 0.0
 
@@ -48,8 +51,9 @@ def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=said)
         alarm = threading.Timer(LONGEST, process.kill)
         alarm.start()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        wall = time.perf_counter() - began
+        with Residence(process.pid) as kept:
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            wall = time.perf_counter() - began
         alarm.cancel()
         written = _written(process.pid)
         _, status, usage = os.wait4(process.pid, 0)
@@ -58,7 +62,10 @@ def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str]
             said.seek(0)
             words = said.read().decode(errors="replace")[-2000:]
             raise NotMeasured(f"`{' '.join(map(str, command))}` ended with {process.returncode} after {wall:.0f} s {words}")
-    return Figures(wall=wall, cpu=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss / 1024, written=written / 1e6)
+    largest = kept.largest or usage.ru_maxrss / 1024
+    return Figures(
+        wall=wall, cpu=usage.ru_utime + usage.ru_stime, memory=kept.together or largest, largest=largest, written=written / 1e6
+    )
 
 
 def output(command: Sequence[str], folder: Path, environment: Mapping[str, str] = ENVIRONMENT) -> str:
