@@ -16,6 +16,8 @@ from mlinfra.state.sealing import Sealer, veil
 
 _FREE = Attribute()
 
+_record = maker(ResourceState)
+
 
 def broken_promises(schema: Schema, desired: Map, answer: object, sealer: Sealer) -> str:
     """What is wrong with the answer, as a sentence; ``""`` when it keeps the contract: an id, plain known values, every
@@ -38,9 +40,6 @@ def broken_promises(schema: Schema, desired: Map, answer: object, sealer: Sealer
 def attributes_of(schema: Schema, desired: Map, answer: Observed) -> Map:
     """The object's attributes for use in memory: inputs that were not read back, everything observed, secrets wrapped."""
     return veil(Map({**desired, **_observed(desired, answer)}), schema)
-
-
-_record = maker(ResourceState)
 
 
 def _observed(desired: Map, answer: Observed) -> Value:

@@ -29,12 +29,6 @@ class Decision:
 _make_change, _decision = maker(Change), maker(Decision)
 
 
-def evaluate(resource: Resource, lookup: Lookup) -> Map:
-    """The wanted attributes with every reference that is known filled in, UNKNOWN elsewhere."""
-    found: Map = substitute(resource.attributes, lookup)
-    return found
-
-
 def decide(
     resource: Resource,
     prior: ResourceState | None,

@@ -32,7 +32,7 @@ from mlinfra.model.values import (
     path_text,
     within,
 )
-from mlinfra.plan.diff import Decision, decide, evaluate
+from mlinfra.plan.diff import Decision, decide
 from mlinfra.plan.holders import lies_in
 from mlinfra.plan.lookups import adopt
 from mlinfra.provider.connections import Connections
@@ -145,7 +145,7 @@ class Walk:
     def _unchanged(self, resource: Resource, prior: ResourceState, decision: Decision) -> None:
         """Take note of what is to be recorded of a resource of which nothing changes."""
         if holds(decision.wanted, Expr):
-            self._warn_of_unseen(resource)
+            self._warn_of_unseen(resource, decision.wanted)
         if decision.values is not prior.attributes:
             self.remembered[resource.address] = replace(prior, attributes=decision.values)
         noted = annotate(prior, resource, self._needs(resource.address))
@@ -166,9 +166,9 @@ class Walk:
             )
         self.changes.append(_ending(prior, Action.FORGET, _LOOKED_UP))
 
-    def _warn_of_unseen(self, resource: Resource) -> None:
+    def _warn_of_unseen(self, resource: Resource, wanted: Map) -> None:
         """Say what was taken as recorded because it is made with a secret that nobody keeps."""
-        for path, leaf in leaves(evaluate(resource, self._lookup)):
+        for path, leaf in leaves(wanted):
             if isinstance(leaf, Expr) and any(type(inner) is SecretDigest for inner in within(leaf)):
                 message = (
                     f"{path_text(path)} of {resource.address} is made with a secret of which the state keeps only a digest: "
