@@ -47,7 +47,7 @@ def until(true: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def started_steps(stack: Stack) -> Iterator[list[str]]:
+def started_steps(stack: Stack) -> Iterator[list[str]]:  # noqa: F811
     """The steps that have had a container since, as the engine itself tells it: who looks now and then misses the short ones."""
     wanted = {"type": "container", "event": "start", "label": [f"mlinfra:project={stack.project}", "mlinfra:run"]}
     events = stack.api.events(decode=True, filters=wanted)
