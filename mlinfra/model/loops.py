@@ -15,7 +15,7 @@ __all__ = ["a_loop", "asyncio", "run_async"]
 
 T = TypeVar("T")
 THREADS = 512
-"""What asyncio would take on a machine of 2 cores is 6: every provider whose SDK blocks would make six calls at once."""
+"""Calls in threads at once, as many as limiters may let through. What asyncio would take on a machine of 2 cores is 6."""
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,19 +52,19 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _run_on_loop(work: Coroutine[Any, Any, T]) -> T:
-    """The rest of ``work``, on an event loop of its own, with threads for as many calls as limiters may let through.
+    """The rest of ``work``, on an event loop of its own.
 
     The result goes past the loop's main task: when it ends, ``asyncio.run`` asks for the SIGINT handler, and ``signal`` words
     an error on the way that holds the task's result in full, a second for a plan of 10,000 resources."""
-    from concurrent.futures import ThreadPoolExecutor
+    from mlinfra.model.event_loop import ThreadedLoop
 
     found: list[T] = []
 
     async def main() -> None:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="mlinfra"))
         found.append(await _rest(work))
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=lambda: ThreadedLoop(THREADS)) as runner:
+        runner.run(main())
     return found[0]
 
 
