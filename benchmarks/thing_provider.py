@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from mlinfra import workflow
-from mlinfra.__main__ import collect_rarely
+from mlinfra.model.garbage import hold_back
 from mlinfra.model.resource import Desired, Observed, ResourceState
 from mlinfra.model.schema import Attribute, Schema
 from mlinfra.model.values import Map
@@ -105,7 +105,7 @@ def spec(port: int, count: int) -> str:
 
 
 def main(port: int, count: int) -> None:
-    collect_rarely()  # as the command does
+    hold_back()  # as the command does
     with tempfile.TemporaryDirectory(prefix="mlinfra-bench-") as name:
         folder = Path(name)
         (folder / "mlinfra.yaml").write_text(spec(port, count))

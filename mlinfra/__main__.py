@@ -15,7 +15,9 @@ def main() -> int:
     try:
         import gc
 
-        collect_rarely()
+        from mlinfra.model.garbage import hold_back
+
+        hold_back()
         from mlinfra.cli.app import run
 
         try:
@@ -25,14 +27,6 @@ def main() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return 130
-
-
-def collect_rarely() -> None:
-    """Have the garbage collector begin when a million objects are new. What modules, a spec and a state are built of are trees, which no
-    collection can free: looking through them again and again was a sixth of a plan. Cycles are still found, only later."""
-    import gc
-
-    gc.set_threshold(1_000_000, 50, 100)
 
 
 if __name__ == "__main__":

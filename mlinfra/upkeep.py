@@ -14,6 +14,7 @@ from mlinfra.model.dataclass import dataclass, replace
 from mlinfra.model.diagnostic import Diagnostic
 from mlinfra.model.errors import PlanError, SpecError, StateError
 from mlinfra.model.events import Sink, discard
+from mlinfra.model.garbage import collect_new
 from mlinfra.model.loops import asyncio, run_async
 from mlinfra.model.plan import Plan
 from mlinfra.model.redaction import redact
@@ -305,6 +306,7 @@ def logs(o: Options, address: str, follow: bool, *, registry: Registry | None = 
     kind = registry.type(found.type)
     if not isinstance(kind, Logs):
         raise PlanError(Diagnostic(code="logs.none", message=f"a {found.type} keeps no log"))
+    collect_new()  # it may follow for days
     loop = asyncio.new_event_loop()
     connected = connections(o, valid.resolved, registry)
     try:

@@ -57,7 +57,9 @@ def _run_on_loop(work: Coroutine[Any, Any, T]) -> T:
     The result goes past the loop's main task: when it ends, ``asyncio.run`` asks for the SIGINT handler, and ``signal`` words
     an error on the way that holds the task's result in full, a second for a plan of 10,000 resources."""
     from mlinfra.model.event_loop import ThreadedLoop
+    from mlinfra.model.garbage import collect_new
 
+    collect_new()
     found: list[T] = []
 
     async def main() -> None:

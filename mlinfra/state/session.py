@@ -34,8 +34,9 @@ KEEP = 100
 """How many applies the history keeps, unless the state's settings say otherwise."""
 
 HEAVY = 2 * 1024 * 1024
-"""Bytes (see ``journal.REQUEST``) that a journal may weigh, or twice as much as its snapshot if that is larger, before it is folded in:
-what is written over and over stays less than what there is to write, and nobody reads more than three times the state."""
+FOLDS = 4
+"""A journal that weighs more bytes (see ``journal.REQUEST``) than HEAVY, and FOLDS times as many as its snapshot has, is folded in: what is
+written over and over is a third of what there is to write at most, and nobody reads more than five times the state."""
 
 TURNS = 4
 """Turns of the event loop for which a flush waits: so many from the end of a step to the intent of one that needs it."""
@@ -173,7 +174,7 @@ class Session:
                     for _, future in batch:
                         if not future.done():
                             future.set_result(None)
-                    if self._weight > max(HEAVY, 2 * self._snapshot_size):
+                    if self._weight > max(HEAVY, FOLDS * self._snapshot_size):
                         await asyncio.to_thread(self._compact)
                 except BaseException as error:  # noqa: BLE001  (handed to every waiter)
                     self._failed = error
