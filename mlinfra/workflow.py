@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -212,8 +212,7 @@ async def _secrets(o: Options, stack: Stack) -> tuple[dict[SecretRef, Secret], t
     """What the plan needs of ``secret("…")``. An offline plan asks no cloud: those secrets are taken as recorded, with a warning."""
     if o.mode != "normal":
         return {}, ()
-    trees = [(r.attributes, r.lifecycle.replace_when) for r in stack.resources.values()]
-    refs = dict.fromkeys(secret_refs((tuple(trees), stack.outputs)))
+    refs = _secrets_of(stack.resources.values(), stack.outputs)
     wanted = [ref for ref in refs if o.refresh or is_local(ref)]
     left = [ref.source for ref in refs if ref not in wanted]
     message = f"with --no-refresh these secrets are not fetched, but taken as recorded: {', '.join(left)}"
@@ -221,11 +220,20 @@ async def _secrets(o: Options, stack: Stack) -> tuple[dict[SecretRef, Secret], t
     return await fetch_secrets(o, wanted, stack), (warning,) if left else ()
 
 
+def _secrets_of(resources: Iterable[Resource], outputs: Map) -> dict[SecretRef, None]:
+    """Every secret that they need, once, in the order met."""
+    found: list[SecretRef] = []
+    for r in resources:
+        found += secret_refs(r.attributes)
+        if r.lifecycle.replace_when:
+            found += secret_refs(r.lifecycle.replace_when)
+    return dict.fromkeys([*found, *secret_refs(outputs)])
+
+
 async def _secrets_to_apply(o: Options, planned: Planned) -> dict[SecretRef, Secret]:
     """The secrets that the plan's steps hand to providers: those that the plan saw, or what they are now."""
     made = planned.plan
-    trees = [(r.attributes, r.lifecycle.replace_when) for r in made.resources.values()]
-    refs = dict.fromkeys(secret_refs((tuple(trees), made.outputs)))
+    refs = _secrets_of(made.resources.values(), made.outputs)
     known = {ref: secret for ref, secret in planned.secrets.items() if isinstance(secret, Secret)}
     return {**known, **await fetch_secrets(o, [ref for ref in refs if ref not in known], planned.stack)}
 
