@@ -119,17 +119,17 @@ class Scope:
         if found is None:
             block = self.spec.resources[name]
             found = self._expand(name, block)
-            addresses = self._addresses[name] = {}
-            for key in found.each:
-                address = addresses[key] = self.address(name, key)
+            if found is ONE:
+                self.world.kinds[self.address(name, None)] = block.kind
+                return found
+            addresses = self._addresses[name] = {key: self.address(name, key) for key in found.each}
+            for address in addresses.values():
                 self.world.kinds[address] = block.kind
         return found
 
     def addresses(self, name: str) -> Mapping[Key, str]:
         """The full addresses of the instances of a resource block, by key. NameProblem when it needs itself."""
-        if name not in self._addresses:
-            self.instances(name)
-        return self._addresses[name]
+        return {None: self.address(name, None)} if self.instances(name) is ONE else self._addresses[name]
 
     def module_instances(self, name: str) -> Instances:
         """The instances of a module block. NameProblem when it needs itself."""

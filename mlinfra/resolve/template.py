@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from sys import intern
 
 from mlinfra.model.dataclass import dataclass
 from mlinfra.model.patterns import pattern
@@ -79,11 +80,11 @@ class Template:
     whole: Code | None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1024)  # for the instances of a block; a large spec has as many references as it has resources, each once
 def reference(text: str) -> Path | None:
     """The names of the common ``${raw.uri}``, which is one reference and nothing else; None for every other text."""
     found = _REFERENCE.match(text)
-    return tuple(found[1].split(".")) if found else None
+    return tuple(map(intern, found[1].split("."))) if found else None
 
 
 @lru_cache(maxsize=65536)

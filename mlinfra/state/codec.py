@@ -8,15 +8,15 @@ map with a ``$`` key is wrapped as ``{"$map": …}``. A Secret cannot be encoded
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
-from operator import attrgetter, itemgetter
+from operator import attrgetter
+from sys import intern
 from typing import Any
 
 from mlinfra.model.change import MISSING
 from mlinfra.model.dataclass import filler
 from mlinfra.model.resource import ResourceState
-from mlinfra.model.values import SCALARS, UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
+from mlinfra.model.values import EMPTY, SCALARS, UNKNOWN, Expr, Map, Ref, Sealed, Secret, SecretDigest, SecretRef, Value
 
 
 def encode(value: Value) -> Any:
@@ -88,7 +88,7 @@ def _tagged(tag: str, tree: dict[str, Any]) -> Value:
 
 
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ResourceState)}
-_essential = itemgetter(*[name for name, default in _DEFAULTS.items() if default is NO_DEFAULT])
+_NAMES = _DEFAULTS.keys()
 _in_order = attrgetter(*_DEFAULTS)
 _resource = filler(ResourceState)
 _TREES = ("attributes", "replace_when")
@@ -109,11 +109,30 @@ def encode_resource(r: ResourceState) -> dict[str, Any]:
 
 
 def decode_resource(tree: Mapping[str, Any]) -> ResourceState:
-    """The recorded resource. What has keys that this version does not know is refused (TypeError), or lacks those that all have (KeyError)."""
-    _essential(tree)
-    values = {**_DEFAULTS, **tree}  # in the order of the fields, and what is unknown behind them: one value too many
-    for name in _TREES:
-        values[name] = decode(values[name])
-    for name in _TUPLES:
-        values[name] = tuple(values[name])
-    return _resource(*values.values())
+    """The recorded resource. What has keys that this version does not know is refused (TypeError), or lacks those that all have (KeyError).
+
+    Names are interned, as those of the spec are: they are looked up in large dicts by the thousand, and Python compares two strings letter
+    by letter unless they are the same object."""
+    if not tree.keys() <= _NAMES:
+        raise TypeError(f"unknown: {', '.join(sorted(tree.keys() - _NAMES))}")
+    get = tree.get
+    return _resource(  # the fields in their order, each with its default
+        intern(tree["address"]),
+        intern(tree["type"]),
+        intern(tree["provider"]),
+        tree["id"],
+        decode(get("attributes", EMPTY)),
+        tuple(map(intern, get("inputs", ()))),
+        tuple(map(intern, get("dependencies", ()))),
+        get("schema_version", 1),
+        get("tainted", False),
+        get("deposed", ""),
+        get("protect", False),
+        get("create_first", False),
+        intern(get("component", "")),
+        intern(get("kind", "")),
+        get("named", ""),
+        get("version", 1),
+        decode(get("replace_when", ())),
+        get("existing", False),
+    )

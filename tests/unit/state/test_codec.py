@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -48,17 +49,26 @@ def test_a_secret_is_never_encoded() -> None:
 
 
 def test_a_record_comes_back_as_it_was_and_defaults_take_no_room() -> None:
-    r = ResourceState(
-        address='a["k"]', type="t.x", provider="t", id="1", attributes=Map(a=(1,)), inputs=("a",), dependencies=("b",), deposed="k",
-        replace_when=(Map(z=1),),
+    full = ResourceState(
+        address='a["k"]', type="t.x", provider="t", id="1", attributes=Map(a=(1,)), inputs=("a",), dependencies=("b",),
+        schema_version=2, tainted=True, deposed="k", protect=True, create_first=True, component="a", kind="data", named="c",
+        version=7, replace_when=(Map(z=1),), existing=True,
     )  # fmt: skip
-    assert decode_resource(json.loads(json.dumps(encode_resource(r)))) == r
-    assert set(encode_resource(ResourceState(address="a", type="t", provider="t", id="1"))) == {
-        "address",
-        "type",
-        "provider",
-        "id",
-    }
+    encoded = encode_resource(full)
+    assert encoded.keys() == {f.name for f in fields(ResourceState)}
+    assert decode_resource(json.loads(json.dumps(encoded))) == full
+    bare = ResourceState(address="a", type="t", provider="t", id="1")
+    encoded = encode_resource(bare)
+    assert encoded.keys() == {"address", "type", "provider", "id"}
+    assert decode_resource(encoded) == bare
+
+
+def test_a_record_with_more_or_less_than_this_version_knows_is_refused() -> None:
+    encoded = encode_resource(ResourceState(address="a", type="t", provider="t", id="1"))
+    with pytest.raises(TypeError, match="colour"):
+        decode_resource({**encoded, "colour": "red"})
+    with pytest.raises(KeyError, match="id"):
+        decode_resource({name: value for name, value in encoded.items() if name != "id"})
 
 
 @pytest.mark.parametrize(
