@@ -10,7 +10,7 @@ from mlinfra.model.dataclass import dataclass
 from mlinfra.model.values import UNKNOWN, Expr, Map, Path, Ref, Secret, SecretRef, Value
 from mlinfra.resolve import cel, stacks
 from mlinfra.resolve.expressions import NameProblem, evaluate
-from mlinfra.resolve.instances import ONE, Instances
+from mlinfra.resolve.instances import Instances
 from mlinfra.resolve.problems import At
 from mlinfra.resolve.template import SECRET
 from mlinfra.spec.suggest import did_you_mean
@@ -149,13 +149,10 @@ class ScopeNames:
     def _instance_of(self, chain: Path, used: int, found: Instances, name: str, alone: bool) -> tuple[Path, Value]:
         if found.broken:
             return chain, UNKNOWN
-        if found is ONE:
+        if found.shape == "one" and None in found.each:
             return chain, self.scope.world.reference(self.scope.address(name, None), chain[used:])
-        addresses = self.scope.addresses(name)
-        if found.shape == "one" and None in addresses:
-            return chain, self.scope.world.reference(addresses[None], chain[used:])
-        if found.shape != "one" and len(chain) > used and chain[used] in addresses:
-            return chain, self.scope.world.reference(addresses[chain[used]], chain[used + 1 :])
+        if found.shape != "one" and len(chain) > used and chain[used] in found.each:
+            return chain, self.scope.world.reference(self.scope.addresses(name)[chain[used]], chain[used + 1 :])
         if found.shape == "one" or len(chain) > used:
             outputs = self.scope.world.outputs_of(self.scope.spec.resources[name].kind) or {}
             return self._missing(chain, used, found, name, alone, outputs)
