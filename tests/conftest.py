@@ -22,6 +22,7 @@ MARKER = "MLINFRA_TEST_MARKER"
 """Every test runs with its own value of this variable; a process that carries it after the test is a leak."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's own, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share what is made once for their module or class run on one worker (``--dist loadgroup``): it is made once. A file
     of such tests is started before the single ones, which then fill up what is left of the other worker's time."""
