@@ -47,37 +47,27 @@ def _observed(desired: Map, answer: Observed) -> Value:
     return cloak(answer.attributes, desired) if holds(desired, (Secret, SecretDigest)) else answer.attributes
 
 
-def to_record(
-    resource: Resource,
-    schema: Schema,
-    attributes: Map,
-    id: str,
-    sealer: Sealer,
-    *,
-    triggers: Value = (),
-    version: int,
-    is_recorded: Callable[[str], bool],
-    tainted: bool = False,
+def frame_of(
+    resource: Resource, *, triggers: Value, schema_version: int, version: int, is_recorded: Callable[[str], bool]
 ) -> ResourceState:
-    """The record of an object that stands. Dependencies that are not recorded themselves (look-ups) are left out."""
+    """The record of an object that is to stand, without what only the object tells: its id and its attributes. Dependencies that are not
+    recorded themselves (look-ups) are left out. ``triggers``: sealed."""
     lifecycle: Lifecycle = resource.lifecycle
     return _record(
         address=resource.address,
         type=resource.type,
         provider=resource.provider,
-        id=id,
-        attributes=sealer.seal_attributes(attributes, schema, resource.attributes),
+        id="",
         inputs=tuple(resource.attributes),
         dependencies=tuple([a for a in needs_of(resource) if is_recorded(a)]),
-        schema_version=schema.version,
-        tainted=tainted,
+        schema_version=schema_version,
         protect=lifecycle.protect,
         create_first=lifecycle.create_first is True,
         component=resource.component,
         kind=resource.kind,
         named=resource.named,
         version=version,
-        replace_when=sealer.seal(triggers),
+        replace_when=triggers,
     )
 
 

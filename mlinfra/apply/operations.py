@@ -14,7 +14,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
-from mlinfra.apply.answers import attributes_of, broken_promises, refuse, to_record
+from mlinfra.apply.answers import attributes_of, broken_promises, frame_of, refuse
 from mlinfra.apply.live import Live
 from mlinfra.model.change import Action, AttributeChange, Change
 from mlinfra.model.dataclass import dataclass, maker, replace
@@ -105,13 +105,13 @@ class Operations:
             self._cut_off.add(number)
             return Result(old.id if old else "", unchanged=True)
         op = self._token()
+        frame = self._frame(resource, kind.schema, triggers, before=old)
         opening: list[Entry] = []
         if change.action is Action.REPLACE and change.create_first and old is not None:
             self._deposed[number] = op[:8]
             opening.append(Depose(address=address, key=op[:8]))
         if not kind.schema.virtual:
-            prepared = self._record(resource, kind.schema, wanted, "", triggers, before=old if change.create_first else None)
-            opening.append(_intent(op=op, operation="create", address=address, resource=prepared))
+            opening.append(_intent(op=op, operation="create", address=address, resource=self._filled(frame, kind.schema, wanted)))
         if opening:
             await self.session.append(*opening)
         desired = self._desired(resource, wanted)
@@ -140,23 +140,22 @@ class Operations:
         except Failure as failure:
             if isinstance(failure, AlreadyExists) and attempts > 1:
                 raise  # it may be what an earlier attempt made: the intent stays open, and the next run looks it up
-            await self._create_failed(failure, number, resource, kind.schema, wanted, op, old)
+            await self._create_failed(failure, number, frame, kind.schema, wanted, op, old)
             raise
-        return await self._made(resource, kind.schema, wanted, triggers, answer, op, before=old)
+        return await self._made(frame, kind.schema, wanted, answer, op)
 
     async def _create_failed(
-        self, failure: Failure, number: int, resource: Resource, schema: Schema, wanted: Map, op: str, old: ResourceState | None
+        self, failure: Failure, number: int, frame: ResourceState, schema: Schema, wanted: Map, op: str, old: ResourceState | None
     ) -> None:
         """Record what a failed create left: a tainted half, or nothing (then the deposed old object is current again)."""
         if failure.partial is not None:
-            attributes = attributes_of(schema, wanted, failure.partial)
-            half = self._record(resource, schema, attributes, failure.partial.id, (), before=old, tainted=True)
-            await self.session.append(Record(resource=half, op=op))
+            half = self._filled(frame, schema, attributes_of(schema, wanted, failure.partial), failure.partial.id)
+            await self.session.append(Record(resource=replace(half, tainted=True, replace_when=()), op=op))
         elif not isinstance(failure, _OPEN_ENDED):
             closing: list[Entry] = [Close(op=op)]
             key = self._deposed.pop(number, "")
             if key and old is not None:
-                closing += [Drop(address=resource.address, deposed=key), Record(resource=replace(old, version=old.version + 2))]
+                closing += [Drop(address=frame.address, deposed=key), Record(resource=replace(old, version=old.version + 2))]
             await self.session.append(*closing)
 
     async def _update(self, index: int, change: Change) -> Result:
@@ -181,26 +180,27 @@ class Operations:
         op = self._token()
         if not schema.virtual:
             await self.session.append(Intent(op=op, operation="update", address=address, resource=current))
+        frame = self._frame(resource, schema, triggers, before=current)
         desired = self._desired(resource, wanted)
         try:
             answer = await self._call(index, bound, resource, lambda: bound.type.update(bound.client, recorded, desired))
         except Failure as failure:
             if failure.partial is not None:
-                attributes = attributes_of(schema, wanted, failure.partial)
-                half = self._record(resource, schema, attributes, failure.partial.id, triggers, before=current)
+                half = self._filled(frame, schema, attributes_of(schema, wanted, failure.partial), failure.partial.id)
                 await self.session.append(Record(resource=half, op=op))
             elif not isinstance(failure, _OPEN_ENDED) and not schema.virtual:
                 await self.session.append(Close(op=op))
             raise
         untold = {k: v for k, v in recorded.attributes.items() if k not in wanted and _is_told_once(schema, k)}
-        return await self._made(resource, schema, wanted, triggers, answer, op, before=current, untold=untold)
+        return await self._made(frame, schema, wanted, answer, op, untold=untold)
 
     async def _unchanged(
         self, resource: Resource, schema: Schema, recorded: ResourceState, triggers: Value, current: ResourceState
     ) -> Result:
         """Nothing to do in the world; what the spec says beside the attributes is noted."""
         self.live.set(resource.address, recorded.id, recorded.attributes)
-        noted = self._record(resource, schema, recorded.attributes, recorded.id, triggers, before=current)
+        frame = self._frame(resource, schema, triggers, before=current)
+        noted = self._filled(frame, schema, recorded.attributes, recorded.id)
         return Result(recorded.id, unchanged=True, durable=self.session.post(Record(resource=noted)))
 
     async def _delete(self, index: int, number: int, change: Change) -> Result:
@@ -245,49 +245,40 @@ class Operations:
         if found is None:
             raise NotFound(f"there is no {resource.type} with the id {change.import_id!r} any more")
         _, triggers = await self._wanted(resource)
-        made = await self._made(resource, kind.schema, Map(), triggers, found, "", before=None)
+        made = await self._made(self._frame(resource, kind.schema, triggers, before=None), kind.schema, EMPTY, found, "")
         if made.durable is not None:
             await asyncio.shield(made.durable)  # an update of it may follow, which begins with what the ledger says
         return made
 
     async def _made(
-        self,
-        resource: Resource,
-        schema: Schema,
-        wanted: Map,
-        triggers: Value,
-        answer: Observed,
-        op: str,
-        *,
-        before: ResourceState | None,
-        untold: Mapping[str, Value] = EMPTY,
+        self, frame: ResourceState, schema: Schema, wanted: Map, answer: Observed, op: str, *, untold: Mapping[str, Value] = EMPTY
     ) -> Result:
         """Record what stands, then complain if it is not what was asked for. ``untold`` stays as it was where the answer does
         not mention it."""
         complaint = broken_promises(schema, wanted, answer, self.session.sealer)
         if not isinstance(answer, Observed):
-            raise refuse(resource.provider, complaint)
+            raise refuse(frame.provider, complaint)
         attributes = attributes_of(schema, wanted, answer)
         if untold:
             attributes = Map({**untold, **attributes})
-        self.live.set(resource.address, answer.id, attributes)
-        record = self._record(resource, schema, attributes, answer.id, triggers, before=before)
-        durable = self.session.post(_record(resource=record, op=op))
+        self.live.set(frame.address, answer.id, attributes)
+        durable = self.session.post(_record(resource=self._filled(frame, schema, attributes, answer.id), op=op))
         if complaint:
             await asyncio.shield(durable)
-            raise refuse(resource.provider, complaint)
+            raise refuse(frame.provider, complaint)
         return _result(answer.id, durable=durable)
 
-    def _record(
-        self, resource: Resource, schema: Schema, attributes: Map, id: str, triggers: Value, *,
-        before: ResourceState | None, tainted: bool = False,
-    ) -> ResourceState:  # fmt: skip
+    def _frame(self, resource: Resource, schema: Schema, triggers: Value, *, before: ResourceState | None) -> ResourceState:
+        """The record that a step ends with, as far as it is known when it begins."""
         # a fresh object starts above every number that its address ever had: a plan that saw an earlier one is stale
         version = before.version + 1 if before else self.session.ledger.serial + 1
-        return to_record(
-            resource, schema, attributes, id, self.session.sealer,
-            triggers=triggers, version=version, is_recorded=self.live.is_recorded, tainted=tainted,
+        return frame_of(
+            resource, triggers=self.session.sealer.seal(triggers), schema_version=schema.version, version=version,
+            is_recorded=self.live.is_recorded,
         )  # fmt: skip
+
+    def _filled(self, frame: ResourceState, schema: Schema, attributes: Map, id: str = "") -> ResourceState:
+        return replace(frame, attributes=self.session.sealer.seal_attributes(attributes, schema, frame.inputs), id=id)
 
     def _seen(self, recorded: ResourceState) -> ResourceState:
         """The record with the values that refresh saw, secrets in memory included."""

@@ -87,22 +87,22 @@ def _tagged(tag: str, tree: dict[str, Any]) -> Value:
     raise ValueError(f"unknown tag {tag}")
 
 
-_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ResourceState)}
-_NAMES = _DEFAULTS.keys()
-_in_order = attrgetter(*_DEFAULTS)
+_FIELDS = fields(ResourceState)
+_ORDER = [f.name for f in _FIELDS]
+_NAMES = frozenset(_ORDER)
+_DEFAULTS = [f.default for f in _FIELDS]
+_in_order = attrgetter(*_ORDER)
 _resource = filler(ResourceState)
-_TREES = ("attributes", "replace_when")
-_TUPLES = ("inputs", "dependencies")
 
 
 def encode_resource(r: ResourceState) -> dict[str, Any]:
     """A recorded resource; fields at their default are left out."""
     out = {
         name: value
-        for (name, default), value in zip(_DEFAULTS.items(), _in_order(r), strict=True)
+        for name, value, default in zip(_ORDER, _in_order(r), _DEFAULTS, strict=True)
         if value is not default and value != default
     }
-    for name in (*_TREES, *_TUPLES):
+    for name in ("attributes", "replace_when"):  # the others are texts, numbers and tuples of texts, which JSON knows
         if name in out:
             out[name] = encode(out[name])
     return out

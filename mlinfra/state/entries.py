@@ -91,7 +91,7 @@ def encode_entry(entry: Entry) -> dict[str, Any]:
     out: dict[str, Any] = {"entry": type(entry).__name__.lower()}
     for name in entry.__slots__:
         value = getattr(entry, name)
-        out[name] = encode_resource(value) if isinstance(value, ResourceState) else encode(value)
+        out[name] = value if type(value) is str else encode_resource(value) if type(value) is ResourceState else encode(value)
     return out
 
 
