@@ -30,11 +30,11 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 
 def built(stack: Stack, tag: str, word: str) -> str:  # noqa: F811
-    """An image of one layer more, on the engine by this tag; its id."""
+    """An image of one layer more, on the engine by this tag; its id. No other test has it: one beside this would give it a name too."""
     text = f"FROM {stack.image}\nCOPY word /word\n".encode()
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, content in (("Dockerfile", text), ("word", word.encode())):
+        for name, content in (("Dockerfile", text), ("word", f"{word} of {stack.project}".encode())):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
