@@ -41,11 +41,11 @@ async def call(
 
     Raises Failure and nothing else (but CancelledError, and the state's errors that ``act`` meets): an exception that is no
     Failure becomes BrokenContract."""
-    attempt = 0
+    attempt, since = 0, None
     while True:
         attempt += 1
         try:
-            async with limiter.slot():
+            async with limiter.slot() as since:
                 if attempt > 1 and before_retry is not None:
                     found = await before_retry()
                     if found is not None:
@@ -55,7 +55,7 @@ async def call(
             failure.hide()
             throttled = isinstance(failure, Throttled)
             if throttled:
-                limiter.throttled()
+                limiter.throttled(since)
             if not failure.retryable or failure.partial is not None or attempt >= (PATIENCE if throttled else ATTEMPTS):
                 raise
             wait = _pause(attempt, failure)

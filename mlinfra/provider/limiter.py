@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from mlinfra.model.loops import asyncio
 from mlinfra.provider.pace import Pace
 
-START = 32
+START = 64
 _current: ContextVar[Limiter | None] = ContextVar("mlinfra_limiter", default=None)
 
 
@@ -26,7 +26,7 @@ class Limiter:
         self._most = max(1, most)
         self._limit = float(min(start, self._most))
         self._busy = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[float]] = deque()
         self._calm = 0
         self._pace = Pace()
         self._timer: asyncio.TimerHandle | None = None
@@ -37,33 +37,33 @@ class Limiter:
         """Slots at this moment."""
         return int(self._limit)
 
-    def slot(self) -> AbstractAsyncContextManager[None]:
-        """Hold one slot; :func:`waiting` inside gives it back for a while."""
+    def slot(self) -> AbstractAsyncContextManager[float]:
+        """Hold one slot, since the moment that it gives; :func:`waiting` inside gives it back for a while."""
         return _Slot(self)
 
     def succeeded(self) -> None:
         """A call came back well."""
-        self._pace.succeeded(time.monotonic())
         if self._calm > 0:
             self._calm -= 1  # after a halving, one quiet round before growing again
             return
         self._limit = min(self._limit + 1, self._most)
         self._wake()
 
-    def throttled(self) -> None:
-        """The cloud said slow down. A burst of such answers to one round of calls counts once."""
-        self._pace.throttled(time.monotonic())
+    def throttled(self, since: float | None = None) -> None:
+        """The cloud said slow down, to the call that held its slot ``since`` then. A burst of such answers to one round of calls halves
+        the slots once."""
+        self._pace.throttled(time.monotonic(), since)
         if self._calm == 0:
             self._limit = max(1.0, self._limit / 2)
             self._calm = int(self._limit)
 
-    async def _take(self) -> None:
+    async def _take(self) -> float:
         self._loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = self._loop.create_future()
+        future: asyncio.Future[float] = self._loop.create_future()
         self._queue.append(future)
         self._wake()
         try:
-            await future
+            return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
                 self._give()
@@ -86,7 +86,7 @@ class Limiter:
             if not future.done():
                 self._busy += 1
                 self._pace.started(now)
-                future.set_result(None)
+                future.set_result(now)
 
     def _ring(self) -> None:
         self._timer = None
@@ -101,9 +101,10 @@ class _Slot:
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
 
-    async def __aenter__(self) -> None:
-        await self._limiter._take()
+    async def __aenter__(self) -> float:
+        since = await self._limiter._take()
         self._token = _current.set(self._limiter)
+        return since
 
     async def __aexit__(self, *_: object) -> None:
         _current.reset(self._token)

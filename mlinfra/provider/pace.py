@@ -2,6 +2,9 @@
 
 From then on a little less than what got through lately, and from there more and more while the cloud stays quiet. A bound on calls
 under way cannot do that: where a call takes 5 ms, even one at a time is 200 a second.
+
+What got through is what started and was not refused. To wait for good answers would miss most of it: a cloud refuses at once, and takes its
+time for what it lets through.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ class Pace:
     """All times are seconds of one monotonic clock, which the caller reads."""
 
     def __init__(self) -> None:
-        self._through: deque[float] = deque()
+        self._started: deque[float] = deque()
+        self._refused: deque[float] = deque()
         self._first: float | None = None
         self._last = -math.inf
         self._base = math.inf
@@ -47,19 +51,20 @@ class Pace:
         if self._first is None:
             self._first = now
         self._last = max(self.due(now), now - LATE)
+        self._started.append(now)
+        _forget(self._started, now)
 
-    def succeeded(self, now: float) -> None:
-        """A call got through."""
-        self._through.append(now)
-        self._forget(now)
-
-    def throttled(self, now: float) -> None:
-        """A call was refused because there are too many."""
-        self._forget(now)
+    def throttled(self, now: float, started: float | None = None) -> None:
+        """A call was refused because there are too many: the one that started then, or one that is still being repeated."""
+        self._refused.append(now if started is None else started)
+        _forget(self._started, now)
+        _forget(self._refused, now)
         since = now - (now if self._first is None else self._first)
-        self._base = max(LEAST, BACK * len(self._through) / min(max(since, SHORTEST), WINDOW))
+        through = len(self._started) - len(self._refused)
+        self._base = max(LEAST, BACK * through / min(max(since, SHORTEST), WINDOW))
         self._throttled = now
 
-    def _forget(self, now: float) -> None:
-        while self._through and self._through[0] < now - WINDOW:
-            self._through.popleft()
+
+def _forget(times: deque[float], now: float) -> None:
+    while times and times[0] < now - WINDOW:
+        times.popleft()

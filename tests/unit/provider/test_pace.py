@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable
 
@@ -47,15 +48,35 @@ def work_off(server: Server, calls: int) -> tuple[float, int]:
     """Seconds until ``calls`` got through, one call after the other, each of 1 ms; and how many were refused."""
     pace, now, refused = Pace(), 0.0, 0
     while calls:
-        now = max(now, pace.due(now))
+        began = now = max(now, pace.due(now))
         pace.started(now)
         now += 0.001
         if server(now):
-            pace.succeeded(now)
             calls -= 1
         else:
-            pace.throttled(now)
+            pace.throttled(now, began)
             refused += 1
+    return now, refused
+
+
+def work_off_together(server: Server, calls: int, latency: float) -> tuple[float, int]:
+    """The same with 64 calls under way: what is let through is answered after ``latency`` seconds, what is refused after a thousandth."""
+    pace, now, refused, through = Pace(), 0.0, 0, 0
+    answers: list[tuple[float, float, bool]] = []
+    while through < calls:
+        due = max(now, pace.due(now))
+        if len(answers) < min(64, calls - through) and (not answers or due <= answers[0][0]):
+            now = due
+            pace.started(now)
+            good = server(now)
+            heapq.heappush(answers, (now + (latency if good else 0.001), now, good))
+        else:
+            now, began, good = heapq.heappop(answers)
+            if good:
+                through += 1
+            else:
+                pace.throttled(now, began)
+                refused += 1
     return now, refused
 
 
@@ -66,12 +87,19 @@ def test_what_the_cloud_allows_is_used_and_little_is_refused(server: Server) -> 
     assert refused < 1000
 
 
+@pytest.mark.parametrize("latency", [0.005, 0.05, 0.3])
+@pytest.mark.parametrize("server", [bucket, lambda size: window()], ids=["bucket", "window"])
+def test_what_is_still_under_way_counts_as_let_through(server: Callable[[int], Server], latency: float) -> None:
+    seconds, refused = work_off_together(server(10), 1000, latency)
+    assert seconds < 1.2 * 1000 / ALLOWED
+    assert refused < 600
+
+
 def test_nothing_is_bounded_before_the_first_refusal_and_long_after_the_last() -> None:
     pace = Pace()
     for call in range(1000):
         assert pace.due(call / 1e6) <= call / 1e6
         pace.started(call / 1e6)
-        pace.succeeded(call / 1e6)
     pace.throttled(1.0)
     assert pace.rate(1.0) < math.inf
     assert pace.rate(20.0) == math.inf
@@ -81,15 +109,15 @@ def test_refusals_while_nothing_gets_through_do_not_stop_everything() -> None:
     pace = Pace()
     for call in range(500):
         pace.started(call * 0.01)
-        pace.throttled(call * 0.01)
+        pace.throttled(call * 0.01, call * 0.01)
     assert LEAST <= pace.rate(5.0) < LEAST + 0.1
 
 
 def test_a_late_start_is_made_up_for_but_not_a_long_pause() -> None:
     pace = Pace()
-    pace.started(0.0)
-    pace.succeeded(0.5)
-    pace.throttled(1.0)  # now about two a second
+    for start in (0.0, 0.5, 1.0):
+        pace.started(start)
+    pace.throttled(1.0, 1.0)  # now about two a second
     step = 1 / pace.rate(1.0)
     pace.started(1.0 + step + 0.02)
     assert pace.due(1.0 + step + 0.02) < 1.0 + 2 * step + 0.02
