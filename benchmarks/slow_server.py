@@ -3,8 +3,8 @@ second, and the others are refused with 429.
 
     python -m benchmarks.slow_server --delay 0.05 [--rate 100]
 
-Prints its port, then serves until its standard input is closed. ``POST /things`` and ``DELETE /things/ID`` are all it knows;
-``GET /counts`` says how many calls got through and how many were refused.
+Prints its port, then serves until its standard input is closed. ``GET /counts`` says how many calls got through
+and how many were refused; any other request makes a thing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A provider whose things are made by one blocking HTTP call each, as cloud SDKs do it: in a thread, over a connection that is kept.
 
-    python -m benchmarks.thing_provider PORT COUNT
+    python -m benchmarks.thing_provider PORT COUNT [alone]
 
 Plans and applies COUNT things that need nothing of each other, with default settings, and prints as JSON how long the apply took
-and what became of it.
+and what became of it. ``alone``: the same calls by the same client in as many threads, without mlinfra.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import json
 import sys
 import tempfile
 import threading
+import time
+import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -115,5 +118,15 @@ def main(port: int, count: int) -> None:
         print(json.dumps({"seconds": done.summary.elapsed, "added": done.summary.added, "failed": len(done.failures)}))
 
 
+def alone(port: int, count: int) -> None:
+    client = Client(port)
+    began = time.monotonic()
+    with ThreadPoolExecutor(Bench.max_concurrency) as threads:
+        made = list(
+            threads.map(lambda n: client._post("/things", {"value": f"value {n}", "token": uuid.uuid4().hex}), range(count))
+        )
+    print(json.dumps({"seconds": time.monotonic() - began, "added": len(made), "failed": 0}))
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    (alone if sys.argv[3:] == ["alone"] else main)(int(sys.argv[1]), int(sys.argv[2]))
