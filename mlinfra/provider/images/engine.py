@@ -21,25 +21,30 @@ from mlinfra.provider.images.login import Login
 from mlinfra.provider.progress import say
 
 _LONG = 3600
+_GONE = "No such image"
 _TAIL = 15
 
 
 class Engine:
-    """A connected engine. Calls block."""
+    """A connected engine. Calls block.
+
+    What is built or loaded gets a ``name`` of its own. Who builds the same beside us gets the same image, and when he takes his last name
+    away the engine deletes it, unless it has another; :meth:`drop` takes ours away."""
 
     def __init__(self, api: Any) -> None:
         self._api = api
 
     def build(
-        self, files: Iterable[SelectedFile], *, dockerfile: str, args: Mapping[str, str], target: str | None, platform: str | None
-    ) -> str:
+        self, files: Iterable[SelectedFile], name: str, *,
+        dockerfile: str, args: Mapping[str, str], target: str | None, platform: str | None,
+    ) -> str:  # fmt: skip
         """Build from a context of these files; the image's id. Invalid, with its last lines, when it cannot be built."""
         said: list[str] = []
         id = ""
         with _packed(files) as context, _mapped():
             messages = self._api.build(
                 fileobj=context, custom_context=True, dockerfile=dockerfile, buildargs=dict(args), target=target, platform=platform,
-                rm=True, forcerm=True, decode=True,
+                tag=name, rm=True, forcerm=True, decode=True,
             )  # fmt: skip
             for message in messages:
                 id = (message.get("aux") or {}).get("ID", id)
@@ -47,6 +52,8 @@ class Engine:
                     said = [*said[-_TAIL + 1 :], line]
                     if line.startswith(("Step ", "#")):
                         say(line)
+                if _GONE in str(message.get("error", "")):
+                    raise Transient(f"somebody removed the image while it was built: {message['error']}")
                 if "error" in message:
                     last = "\n".join(f"    {line}" for line in said if line.strip())
                     raise _refused(
@@ -56,14 +63,15 @@ class Engine:
             raise Invalid("the image cannot be built: the engine told no image")
         return str(id)
 
-    def load(self, archive: Path) -> str:
+    def load(self, archive: Path, name: str) -> str:
         """Load what ``docker save`` wrote; the image's id."""
         with archive.open("rb") as body, _mapped():
             for message in self._api.load_image(body, quiet=False):
                 text = str(message.get("stream", "")).strip()
                 for mark in ("Loaded image ID: ", "Loaded image: "):
                     if text.startswith(mark):
-                        return str(self._api.inspect_image(text.removeprefix(mark))["Id"])
+                        self._api.tag(text.removeprefix(mark), *name.split(":"))
+                        return str(self._api.inspect_image(name)["Id"])
         raise Invalid(f"{archive.name} holds no image", hint="write it with docker save")
 
     def pull(self, reference: str) -> str:
@@ -93,9 +101,13 @@ class Engine:
                 digest = self._pushed(login, tag, auth)
         finally:
             for tag in tags:
-                with suppress(Failure), _mapped():
-                    self._api.remove_image(f"{login.repository}:{tag}", noprune=True)
+                self.drop(f"{login.repository}:{tag}")
         return digest
+
+    def drop(self, name: str) -> None:
+        """Take a name away, and the image with its last one. Nothing happens when it cannot be."""
+        with suppress(Failure), _mapped():
+            self._api.remove_image(name, noprune=True)
 
     def _pushed(self, login: Login, tag: str, auth: Mapping[str, str] | None) -> str:
         digest = ""

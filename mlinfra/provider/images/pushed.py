@@ -98,10 +98,14 @@ class PushedImage(ABC):
         return self._pushed(client, wanted, _mark(token))
 
     def _pushed(self, client: Client, wanted: Map, mark: str) -> Observed:
+        name = f"mlinfra-build:{mark}"
         with local_engine() as engine:
-            image = _made(client, engine, wanted)
-            login = self.login(client, str(wanted["repository"]))  # a long build outlives a token
-            digest = engine.push(image, login, (mark, str(wanted["tag"])))
+            try:
+                image = _made(client, engine, wanted, name)
+                login = self.login(client, str(wanted["repository"]))  # a long build outlives a token
+                digest = engine.push(image, login, (mark, str(wanted["tag"])))
+            finally:
+                engine.drop(name)
         return _told(wanted, digest, mark, "ready")
 
     def _read(self, client: Client, known: Map) -> Observed | None:
@@ -136,8 +140,8 @@ def _told(wanted: Map, digest: str, mark: str, status: str) -> Observed:
     return Observed(f"{repository}:{tag}", Map({**given, "repository": repository, "tag": tag, **told}))
 
 
-def _made(client: Any, engine: Engine, wanted: Map) -> str:
-    """The id of the image, on the engine."""
+def _made(client: Any, engine: Engine, wanted: Map, name: str) -> str:
+    """The id of the image, on the engine. What was not there by a name of its own has this one."""
     base: FilePath = client.base
     build, archive = wanted.get("build"), wanted.get("archive")
     if build is not None:
@@ -148,10 +152,10 @@ def _made(client: Any, engine: Engine, wanted: Map) -> str:
             raise Invalid(f"the context {path} holds no {dockerfile}", path=("build", "dockerfile"))
         args = {name: str(reveal(value)) for name, value in (build.get("args") or {}).items()}
         return engine.build(
-            selected, dockerfile=dockerfile, args=args, target=build.get("target"), platform=build.get("platform")
+            selected, name, dockerfile=dockerfile, args=args, target=build.get("target"), platform=build.get("platform")
         )
     if archive is not None:
         path = str(archive["path"])
         selected = as_planned(base, path, archive.get("digest"), what=path)
-        return engine.load(selected[0].path)
+        return engine.load(selected[0].path, name)
     return engine.pull(str(wanted["source"]))

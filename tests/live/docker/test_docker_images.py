@@ -12,6 +12,10 @@ from live.docker.engine import docker_api  # noqa: F401  a fixture
 from live.docker.stack import Stack, stack  # noqa: F401  a fixture
 from live.servers.registry import Registry
 
+from mlinfra.provider.files import SelectedFile
+from mlinfra.provider.images.engine import local_engine
+from mlinfra.provider.images.login import Login
+
 pytestmark = pytest.mark.live
 
 RUNNING = """\
@@ -129,3 +133,17 @@ def test_an_archive_is_loaded_under_a_name_of_its_content_and_gone_with_it(stack
     assert stack.container("web")["Image"] == made["two"], "what served before serves on"
     stack.run("destroy", "--yes")
     assert names(made["two"]) == []
+
+
+def test_who_builds_the_same_beside_us_takes_nothing_away(stack: Stack, registry: Registry, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "Dockerfile").write_text(f"FROM {stack.image}\nCOPY Dockerfile /of-{stack.project}\n")
+    files = [SelectedFile("Dockerfile", tmp_path / "Dockerfile")]
+    login = Login(repository=f"{registry.host}/app", plain=True)
+    names = [f"mlinfra-build:{stack.project}-{who}" for who in ("we", "he")]
+    with local_engine() as engine:
+        ids = [engine.build(files, name, dockerfile="Dockerfile", args={}, target=None, platform=None) for name in names]
+        assert ids[0] == ids[1]
+        for name, tag in ((names[1], "his"), (names[0], "ours")):
+            assert engine.push(ids[0], login, (tag,)).startswith("sha256:")
+            engine.drop(name)
+    assert ids[0] not in {image["Id"] for image in stack.api.images()}
