@@ -21,7 +21,6 @@ from mlinfra.provider.images.login import Login
 from mlinfra.provider.progress import say
 
 _LONG = 3600
-_GONE = "No such image"
 _TAIL = 15
 
 
@@ -52,8 +51,8 @@ class Engine:
                     said = [*said[-_TAIL + 1 :], line]
                     if line.startswith(("Step ", "#")):
                         say(line)
-                if _GONE in str(message.get("error", "")):
-                    raise Transient(f"somebody removed the image while it was built: {message['error']}")
+                if id and id in str(message.get("error", "")):  # it was made, and cannot be named
+                    raise Transient(f"the image was built, and somebody took it away before it had a name: {message['error']}")
                 if "error" in message:
                     last = "\n".join(f"    {line}" for line in said if line.strip())
                     raise _refused(

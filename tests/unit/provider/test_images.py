@@ -153,6 +153,19 @@ def lowered(**properties: Any) -> Any:
     return lower_image(Image.model_validate(properties), context, type="gcp.image", repository=where, resources=())
 
 
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [(f"No such image: {ONE}", Transient), (f"No such image: {TWO}", Invalid), ("COPY failed: no such file", Invalid)],
+)
+def test_an_image_that_is_gone_before_it_has_a_name_is_built_again(error: str, failure: type[Exception]) -> None:
+    class Api:
+        def build(self, **_: Any) -> list[dict[str, Any]]:
+            return [{"stream": "Step 1/1 : FROM base"}, {"aux": {"ID": ONE}}, {"error": error}]
+
+    with pytest.raises(failure):
+        engine.Engine(Api()).build([], "mlinfra-build:one", dockerfile="Dockerfile", args={}, target=None, platform=None)
+
+
 def test_other_content_is_another_tag_and_the_uri_names_the_digest() -> None:
     made = lowered(build="app")
     (image,) = made.resources
